@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+
+let package = Package(
+    name: "Muster",
+    products: [.executable(name: "muster", targets: ["MusterCLI"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    ],
+    targets: [
+        .target(name: "MusterModel", swiftSettings: strict),
+        .target(name: "MusterCore", dependencies: ["MusterModel"], swiftSettings: strict),
+        .target(name: "MusterWire", dependencies: ["MusterModel", nioCore], swiftSettings: strict),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "MusterTLS", dependencies: ["COpenSSL", nioCore, nioPosix],
+            swiftSettings: strict),
+        .target(
+            name: "MusterTransport",
+            dependencies: ["MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix],
+            swiftSettings: strict),
+        .target(
+            name: "MusterCoordinator",
+            dependencies: [
+                "MusterModel", "MusterCore", "MusterWire", "MusterTLS", "MusterTransport", nioCore,
+                nioPosix, .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: strict),
+        .target(
+            name: "CSupervisor", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+        .target(
+            name: "MusterWorker",
+            dependencies: [
+                "CSupervisor", "MusterModel", "MusterCore", "MusterWire", "MusterTransport",
+                nioCore, nioPosix, .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Muster",
+            dependencies: [
+                "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", "MusterCoordinator",
+                "MusterWorker", nioCore,
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "MusterCLI",
+            dependencies: [
+                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
+                "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

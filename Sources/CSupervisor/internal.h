@@ -1,0 +1,124 @@
+// Shared by the files of this target: growing memory, sets of process ids, signals, descriptors.
+#pragma once
+
+#include "CSupervisor.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+// Memory from mmap that only grows; zero-initialised means empty.
+struct region {
+    uint8_t *base;
+    size_t capacity;
+};
+
+// Makes room for `bytes`; false when the kernel has no memory, and then nothing has changed.
+bool region_reserve(struct region *region, size_t bytes);
+
+uint64_t monotonic_nanoseconds(void);
+uint64_t saturating_add(uint64_t left, uint64_t right);
+
+// Blocks every signal and gives every signal its default disposition, so that what is started
+// below needs only its mask emptied.
+void signals_take_over(void);
+int signals_descriptor(const int *signals, size_t count);
+void signals_drain(int descriptor);
+
+// Closes all descriptors from `first` on.
+void close_from(int first);
+
+// tree.c: everything below the calling process. `spared` children are passed over with all that
+// is below them.
+void tree_scan_proc(bool always);
+void tree_spare(pid_t child, bool spared);
+void tree_spare_none(void);
+void tree_terminate(void);
+void tree_kill_round(void);
+
+// Milliseconds to wait before kill round `round` + 1: a few quick rounds catch whatever forks while
+// it is being killed, then the pace eases off for what the kernel will not let die yet.
+int tree_patience(unsigned round);
+
+// child.c: what one start needs; the child runs in the supervisor's memory until it executes.
+struct start {
+    const char *directory;
+    // arguments[-1] is room for the shell's name when a script has no interpreter line.
+    char **arguments;
+    char **environment;
+    int32_t nice; // INT32_MIN = unchanged
+    int standard_output;
+    int standard_error;
+    // Written by the child: 0 or the stage that failed, and its errno.
+    volatile int failed_stage;
+    volatile int failed_errno;
+};
+
+// Starts the child and returns when it has executed its command or failed to: the process id, or
+// -1 with errno set. After a failure told by `failed_stage` the child is still to be waited for.
+pid_t child_start(struct start *start);
+
+// link.c: the supervisor's socket to the agent. Requests collect in `in`: [start, scanned) are
+// waiting launches, [scanned, end) an unfinished frame. Events collect in `out`: [sent, filled).
+struct link {
+    int socket;
+    bool lost; // the agent is gone, or sent what no agent sends
+    struct region in;
+    size_t start, scanned, end;
+    uint8_t *out;
+    size_t sent, filled;
+    // Called for every kill request as soon as it is there; false = not the running item.
+    bool (*kill_running)(uint64_t serial, uint64_t grace);
+};
+
+enum { LINK_OUT_BYTES = 256 << 10 };
+
+// Receives what is there (`wait`: at least something) and hears kill requests out.
+void link_receive(struct link *link, bool wait);
+// True while more requests can be taken in.
+bool link_takes_requests(const struct link *link);
+// The next waiting launch, or NULL; it stays valid until link_launch_done. `killed`: a kill
+// request for it came before its turn.
+uint8_t *link_next_launch(struct link *link, bool *killed);
+void link_launch_done(struct link *link);
+// Room for output in front of the space kept for one ended event.
+size_t link_room(struct link *link);
+// Reads up to `limit` bytes (≤ link_room) from a pipe as an output event; what read returned, of
+// which only `keep` at most are passed on.
+ssize_t link_output(struct link *link, int pipe, uint8_t kind, size_t limit, uint64_t keep);
+void link_ended(struct link *link, const uint8_t *frame);
+void link_flush(struct link *link);
+
+// Unaligned fields of a frame.
+static inline uint32_t load32(const uint8_t *at)
+{
+    uint32_t value;
+    __builtin_memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline uint64_t load64(const uint8_t *at)
+{
+    uint64_t value;
+    __builtin_memcpy(&value, at, sizeof value);
+    return value;
+}
+
+// frames.c: how an item ended, and the bytes of it.
+struct ended {
+    uint64_t serial;
+    uint8_t ending, stage;
+    int32_t code;
+    uint64_t wall; // nanoseconds
+    struct rusage usage;
+};
+
+// Points `start` into the frame; false when this is not what an agent sends.
+bool frame_launch(uint8_t *frame, struct start *start);
+// Fills MUSTER_ENDED_BYTES.
+void frame_ended(uint8_t *frame, const struct ended *ended);
+
+// supervisor.c: never returns.
+_Noreturn void supervisor_run(int control);

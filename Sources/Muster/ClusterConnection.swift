@@ -1,0 +1,165 @@
+/// A client's connection to a coordinator: asks and is answered, feeds inputs, receives results.
+/// Requests are awaited; results of a job come through its mailbox, so that they are shown on the
+/// caller's own thread and no event loop ever waits for a terminal.
+
+package import MusterModel
+package import MusterTransport
+package import MusterWire
+import NIOConcurrencyHelpers
+package import NIOCore
+
+/// What happens to a job that this client is attached to.
+package enum JobEvent: Sendable {
+    /// In the job's order.
+    case results([ResultRecord])
+    case progress(JobSummary)
+    case ended(JobSummary)
+    /// The connection is gone; nothing more will come.
+    case lost(MusterError)
+    /// Put in by the caller's own threads, to wake the one that reads.
+    case signal(Int32)
+    case inputFailed(MusterError)
+}
+
+package final class ClusterConnection: LinkDelegate {
+    package typealias JobMailbox = Mailbox<JobEvent>
+
+    private let link: any Link
+    package let welcome: Welcome
+    private struct State {
+        var lastRequest: UInt64 = 0
+        var requests: [UInt64: EventLoopPromise<ControlResponse>] = [:]
+        var mailboxes: [JobID: JobMailbox] = [:]
+        var gauges: [JobID: Gauge] = [:]
+        var names: [WorkerID: String] = [:]
+        var lost: MusterError?
+
+        mutating func mailbox(of job: JobID) -> ClusterConnection.JobMailbox {
+            if let mailbox = mailboxes[job] { return mailbox }
+            let mailbox = ClusterConnection.JobMailbox()
+            mailboxes[job] = mailbox
+            if let lost { mailbox.put(.lost(lost)) }
+            return mailbox
+        }
+
+        mutating func gauge(of job: JobID) -> Gauge {
+            if let gauge = gauges[job] { return gauge }
+            let gauge = Gauge(credit: Limits.inputAheadBytes)
+            gauges[job] = gauge
+            if lost != nil { gauge.close() }
+            return gauge
+        }
+    }
+    private let state = NIOLockedValueBox(State())
+    private let loop: any EventLoop
+
+    package init(link: any Link, welcome: Welcome, loop: any EventLoop) {
+        self.link = link
+        self.welcome = welcome
+        self.loop = loop
+        link.start(delegate: self, on: loop)
+    }
+
+    // MARK: Requests
+
+    /// - Throws: what the coordinator answered with, or `.unreachable`.
+    package func request(_ request: ControlRequest) async throws -> ControlResponse {
+        let promise = loop.makePromise(of: ControlResponse.self)
+        let (id, lost) = state.withLockedValue { state -> (UInt64, MusterError?) in
+            state.lastRequest += 1
+            if state.lost == nil { state.requests[state.lastRequest] = promise }
+            return (state.lastRequest, state.lost)
+        }
+        if let lost { promise.fail(lost) } else { link.send(.request(id, request)) }
+        let answer = try await promise.futureResult.get()
+        if case .failed(let error) = answer { throw error }
+        return answer
+    }
+
+    /// Sends without waiting for the answer.
+    package func tell(_ request: ControlRequest) {
+        link.send(.request(0, request))
+    }
+
+    // MARK: Jobs
+
+    package func mailbox(of job: JobID) -> JobMailbox {
+        state.withLockedValue { $0.mailbox(of: job) }
+    }
+
+    /// Credit for inputs of the job.
+    package func gauge(of job: JobID) -> Gauge {
+        state.withLockedValue { $0.gauge(of: job) }
+    }
+
+    package func send(_ batch: ItemBatch, of job: JobID) { link.send(.items(job, batch)) }
+    package func endInput(of job: JobID) { link.send(.inputEnded(job)) }
+
+    /// These bytes of results were shown: as many may follow.
+    package func acknowledge(_ bytes: Int, of job: JobID) {
+        link.send(.resultsCredit(job, bytes: UInt64(max(0, bytes))))
+    }
+
+    package func name(of worker: WorkerID) -> String? {
+        state.withLockedValue { $0.names[worker] }
+    }
+
+    /// Comes back when the coordinator has closed the connection.
+    package func untilClosed() async {
+        let promise = loop.makePromise(of: ControlResponse.self)
+        let isLost = state.withLockedValue { state in
+            state.requests[0] = promise
+            return state.lost != nil
+        }
+        if isLost { promise.succeed(.done(count: 0)) }
+        _ = try? await promise.futureResult.get()
+    }
+
+    package func close() {
+        link.send(.bye(""))
+        link.close()
+    }
+
+    // MARK: From the coordinator
+
+    package func received(_ messages: [Message], on _: any Link) {
+        for message in messages {
+            switch message {
+            case .response(let id, let response):
+                state.withLockedValue { $0.requests.removeValue(forKey: id) }?.succeed(response)
+            case .results(let records):
+                guard let job = records.first?.job else { continue }
+                mailbox(of: job).put(.results(records))
+            case .progress(let summary):
+                mailbox(of: JobID(summary.id)).put(.progress(summary))
+            case .jobEnded(let summary):
+                mailbox(of: JobID(summary.id)).put(.ended(summary))
+            case .inputCredit(let job, let bytes): gauge(of: job).add(bytes)
+            case .workerName(let worker, let name):
+                state.withLockedValue { $0.names[worker] = name }
+            case .refused(let error): end(error)
+            case .bye(let reason): end(MusterError(.unreachable, reason))
+            default:
+                end(MusterError(.malformed, "the coordinator sent what clients never get"))
+                link.close()
+            }
+        }
+    }
+
+    package func closed(_ error: MusterError?, on _: any Link) {
+        end(error ?? MusterError(.unreachable, "the coordinator closed the connection"))
+    }
+
+    package func writable(on _: any Link) {}
+
+    private func end(_ error: MusterError) {
+        let (requests, mailboxes, gauges) = state.withLockedValue { state in
+            if state.lost == nil { state.lost = error }
+            defer { state.requests = [:] }
+            return (state.requests, state.mailboxes, state.gauges)
+        }
+        for promise in requests.values { promise.fail(error) }
+        for gauge in gauges.values { gauge.close() }
+        for mailbox in mailboxes.values { mailbox.put(.lost(error)) }
+    }
+}

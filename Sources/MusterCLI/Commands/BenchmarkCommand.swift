@@ -1,0 +1,6 @@
+import ArgumentParser
+
+struct BenchmarkCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "benchmark")
+    func run() async throws {}
+}

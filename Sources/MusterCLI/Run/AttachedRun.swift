@@ -1,0 +1,49 @@
+/// An attached run from submit to exit code: results in order on stdout, progress on the terminal,
+/// signals, the summary of failures. One thread waits for events; the event loop never does.
+
+import Glibc
+import Muster
+import MusterModel
+import MusterWire
+import NIOCore
+
+struct AttachedRun {
+    let connection: ClusterConnection
+    let options: RunOptions
+    let isEmbedded: Bool
+    let words: [[UInt8]]
+
+    /// Returns the exit code.
+    func start(_ spec: JobSpec, _ plan: InputPlan) async throws -> Int32 {
+        guard case .submitted(let id) = try await connection.request(.submit(spec, attach: true))
+        else { throw MusterError(.malformed, "the coordinator's answer is none to a submit") }
+        let job = JobID(id)
+        var array: ArrayInput?
+        if case .array(let range) = spec.input { array = range }
+        let needsInputs =
+            options.output.tag || options.output.tagstring != nil || options.output.json
+            || options.output.joblog != nil || options.output.results != nil
+        let memory = needsInputs ? InputMemory(array: array) : nil
+        let feeder = InputFeeder(connection: connection, job: job, memory: memory)
+        if array == nil { feeder.start(plan) }
+        let mailbox = connection.mailbox(of: job)
+        Signals.handle([SIGINT, SIGTERM, SIGHUP]) { mailbox.put(.signal($0)) }
+        let printer = try ResultPrinter(
+            output: options.output, running: options.running, words: words, mode: spec, plan: plan, memory: memory)
+        let watcher = JobWatcher(
+            connection: connection, job: job, label: options.job.name ?? commandName,
+            printer: printer, progress: ProgressDisplay(options.output, job: isEmbedded ? nil : id),
+            isEmbedded: isEmbedded, ownsJob: true)
+        watcher.feeder = feeder
+        watcher.exitStyle = options.job.exitCode
+        return watcher.watch()
+    }
+
+    /// For the progress line: the command's own name.
+    private var commandName: String? {
+        words.first.map { word in
+            let text = String(decoding: word, as: UTF8.self)
+            return String(text.split(separator: " ").first?.split(separator: "/").last ?? "")
+        }
+    }
+}

@@ -1,0 +1,98 @@
+/// Sends a job's inputs: reads as the coordinator's credit allows, so that an endless input does
+/// not pile up anywhere. Remembers what was sent where results are shown with their input.
+
+import Dispatch
+import Muster
+import MusterModel
+import MusterWire
+import NIOConcurrencyHelpers
+import NIOCore
+
+final class InputFeeder: Sendable {
+    private let connection: ClusterConnection
+    private let job: JobID
+    private let gauge: Gauge
+    /// Inputs of items whose results have not come yet, if anybody wants them.
+    private let memory: InputMemory?
+
+    init(connection: ClusterConnection, job: JobID, memory: InputMemory? = nil) {
+        self.connection = connection
+        self.job = job
+        self.gauge = connection.gauge(of: job)
+        self.memory = memory
+    }
+
+    /// Feeds on a thread of its own; what goes wrong comes through the mailbox.
+    func start(_ plan: InputPlan) {
+        /// The plan is given away whole: only the new thread reads it.
+        struct Given: @unchecked Sendable { let plan: InputPlan }
+        let given = Given(plan: plan)
+        DispatchQueue(label: "muster.inputs").async { [self] in
+            do {
+                try feedAll(given.plan)
+            } catch {
+                let failure = MusterError(.system, "\(error)")
+                connection.mailbox(of: job).put(.inputFailed(failure))
+            }
+        }
+    }
+
+    /// Feeds until the input ends or nobody wants more.
+    func feedAll(_ given: InputPlan) throws {
+        var plan = given
+        var first = 0
+        while let batch = try plan.nextBatch(maxItems: 4096, maxBytes: Limits.batchBytes) {
+            let count = batch.ends.count
+            guard count > 0 else { continue }
+            memory?.remember(batch, from: first)
+            guard batch.bytes.count < Limits.itemInputBytes else {
+                throw MusterError(
+                    .limit,
+                    "the input of item \(first + 1) has \(batch.bytes.count) bytes; an item's may "
+                        + "have \(Limits.itemInputBytes): give it in a file")
+            }
+            let wire = MusterWire.ItemBatch(
+                first: first, ends: batch.ends.map { UInt32($0) },
+                blob: ByteBuffer(bytes: batch.bytes))
+            guard gauge.take(batch.bytes.count + 4 * count) else { return }
+            connection.send(wire, of: job)
+            first += count
+        }
+        connection.endInput(of: job)
+    }
+
+    /// Nothing more is wanted.
+    func stop() { gauge.close() }
+}
+
+/// Fields of items on their way, for `--tag`, `--json` and job logs.
+final class InputMemory: Sendable {
+    private struct State {
+        var batches: [(first: Int, batch: InputBatch, left: Int)] = []
+    }
+    private let state = NIOLockedValueBox(State())
+    private let array: ArrayInput?
+
+    init(array: ArrayInput?) { self.array = array }
+
+    func remember(_ batch: InputBatch, from first: Int) {
+        state.withLockedValue { $0.batches.append((first, batch, batch.count)) }
+    }
+
+    /// The fields of an item that has ended; they are forgotten once their batch has.
+    func take(_ item: Int) -> [[UInt8]] {
+        if let array { return array.value(at: item).map { [Array(String($0).utf8)] } ?? [] }
+        return state.withLockedValue { state in
+            guard
+                let place = state.batches.firstIndex(where: {
+                    item >= $0.first && item < $0.first + $0.batch.count
+                })
+            else { return [] }
+            let entry = state.batches[place]
+            let fields = (try? entry.batch.fields(at: item - entry.first)) ?? []
+            state.batches[place].left -= 1
+            if entry.left <= 1 { state.batches.remove(at: place) }
+            return fields
+        }
+    }
+}

@@ -1,0 +1,233 @@
+/// Follows a job to its end on the calling thread: shows what comes, answers signals, counts
+/// failures, decides the exit code. `run`, `attach`, `wait` and `results` are this with different
+/// settings.
+
+import Glibc
+import Muster
+import MusterModel
+import MusterWire
+
+final class JobWatcher {
+    private let connection: ClusterConnection
+    private let job: JobID
+    private let printer: ResultPrinter?
+    private let progress: ProgressDisplay
+    private let label: String?
+    private let isEmbedded: Bool
+    /// Ctrl-C cancels the job (`run`), or only stops watching (`attach`, `wait`).
+    private let ownsJob: Bool
+    var feeder: InputFeeder?
+    var exitStyle = ExitCodeStyle.class
+    /// Nanoseconds after which `wait --timeout` gives up; nil = never.
+    var patience: Int64?
+
+    private var failures = FailureSummary()
+    private var failedItems = 0
+    private var firstFailure: Int32?
+    private var isCancelling = false
+    /// 130, 141, 143 where a signal ended the run.
+    private var signalStatus: Int32?
+    private var inputError: MusterError?
+
+    init(
+        connection: ClusterConnection, job: JobID, label: String?, printer: ResultPrinter?,
+        progress: ProgressDisplay, isEmbedded: Bool, ownsJob: Bool
+    ) {
+        self.connection = connection
+        self.job = job
+        self.label = label
+        self.printer = printer
+        self.progress = progress
+        self.isEmbedded = isEmbedded
+        self.ownsJob = ownsJob
+    }
+
+    /// Returns the exit code.
+    func watch() -> Int32 {
+        let mailbox = connection.mailbox(of: job)
+        let started = Self.now()
+        while true {
+            guard let event = mailbox.next(timeoutNanoseconds: 100_000_000) else {
+                progress.tick()
+                if let patience, Self.now() - started > patience {
+                    progress.end()
+                    Output.note("job \(job) is not over yet; `muster wait \(job)` waits on")
+                    return 124
+                }
+                continue
+            }
+            if let status = handle(event) {
+                feeder?.stop()
+                return status
+            }
+        }
+    }
+
+    private static func now() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
+    /// Returns the exit code when it is over.
+    private func handle(_ event: JobEvent) -> Int32? {
+        switch event {
+        case .results(let records): show(records)
+        case .progress(let summary): progress.update(summary, label: label)
+        case .ended(let summary): return ended(summary)
+        case .lost(let error): return lost(error)
+        case .signal(let number): return signalled(number)
+        case .inputFailed(let error):
+            inputError = error
+            cancel(graceNanoseconds: Limits.killGraceNanoseconds)
+        }
+        return nil
+    }
+
+    // MARK: Results
+
+    private func show(_ records: [ResultRecord]) {
+        var bytes = 0
+        if let printer, signalStatus == nil {
+            progress.willWrite()
+            for record in records {
+                bytes += record.encodedBytes
+                count(record)
+                printer.show(record, worker: connection.name(of: record.worker))
+            }
+            let isRead = printer.flush()
+            progress.didWrite(printer.lastByte)
+            if !isRead { readerLeft() }
+        } else {
+            for record in records { bytes += record.encodedBytes }
+        }
+        connection.acknowledge(bytes, of: job)
+    }
+
+    private func count(_ record: ResultRecord) {
+        guard let outcome = record.outcome, outcome.state != .succeeded else { return }
+        failedItems += 1
+        if firstFailure == nil { firstFailure = outcome.ending.exitCode }
+        let tail = printer?.lastErrorLine(of: record) ?? ""
+        let command = printer?.commandName ?? "command"
+        let (cause, detail) = outcome.ending.summaryCause(command: command, stderr: tail)
+        failures.add(
+            item: isEmbedded ? "\(record.item + 1)" : "\(job).\(record.item + 1)", cause: cause,
+            detail: detail, worker: isEmbedded ? nil : connection.name(of: record.worker))
+    }
+
+    /// `| head -1`: nobody wants the rest, so nothing of it is run.
+    private func readerLeft() {
+        guard signalStatus == nil else { return }
+        signalStatus = 141
+        if ownsJob {
+            cancel(graceNanoseconds: 0)
+        } else {
+            exit(141)
+        }
+    }
+
+    // MARK: Ends
+
+    private func ended(_ summary: JobSummary) -> Int32 {
+        progress.finish(summary, label: label)
+        printer?.close()
+        if let signalStatus { return signalStatus }
+        if let inputError {
+            Output.note(inputError.message)
+            return inputError.code == .usage ? 2 : 1
+        }
+        for line in failures.lines() { Output.note(line) }
+        if summary.inputCutShort {
+            Output.note("the inputs stopped coming before their end: results are incomplete")
+            return 7
+        }
+        switch exitStyle {
+        case .count: return Int32(min(101, summary.finished - summary.succeeded))
+        case .first: if let firstFailure { return firstFailure }
+        case .class: break
+        }
+        if summary.cancelled > 0 {
+            if !isCancelling {
+                Output.note("job \(job) was cancelled or halted: \(summary.cancelled) items did not run to their end")
+            }
+            return 3
+        }
+        return summary.finished > summary.succeeded ? 1 : 0
+    }
+
+    private func lost(_ error: MusterError) -> Int32 {
+        progress.end()
+        printer?.close()
+        if let signalStatus { return signalStatus }
+        Output.note("the coordinator was lost: \(error.message)")
+        if !isEmbedded {
+            Output.note("job \(job) goes on there if it lives; `muster attach \(job)` continues")
+        }
+        return 5
+    }
+
+    private func signalled(_ number: Int32) -> Int32? {
+        let status = 128 + number
+        guard ownsJob else {
+            progress.end()
+            Output.note("job \(job) goes on; `muster attach \(job)` comes back to it")
+            return status
+        }
+        if number == SIGHUP && !isEmbedded { return status }
+        guard signalStatus == nil else {
+            progress.end()
+            Output.note("killing what still runs")
+            cancel(graceNanoseconds: 0)
+            signalStatus = status
+            return nil
+        }
+        progress.end()
+        signalStatus = status
+        let grace = number == SIGHUP ? 0 : Limits.interruptGraceNanoseconds
+        Output.note(
+            "cancelling job \(job): waiting items are dropped, running ones get "
+                + "\(grace / 1_000_000_000) s to end; once more kills them now")
+        cancel(graceNanoseconds: grace)
+        return nil
+    }
+
+    private func cancel(graceNanoseconds: Int64) {
+        isCancelling = true
+        feeder?.stop()
+        connection.tell(
+            .cancel(job: job.rawValue, items: nil, graceNanoseconds: graceNanoseconds))
+    }
+}
+
+extension Ending {
+    /// As a shell would report it.
+    var exitCode: Int32 {
+        switch self {
+        case .exited(let code): code
+        case .signalled(let number): 128 + number
+        case .timedOut: 124
+        case .cannotStart(.execute, ENOENT): 127
+        case .cannotStart: 126
+        case .cancelled: 130
+        case .outputLimit, .supervisorLost, .workersLost, .badInput: 1
+        }
+    }
+
+    /// How failures are grouped in the summary.
+    func summaryCause(command: String, stderr: String) -> (FailureSummary.Cause, String) {
+        switch self {
+        case .exited(127): (.exit(127), stderr.isEmpty ? "command not found" : stderr)
+        case .exited(let code): (.exit(Int(code)), stderr)
+        case .signalled(let number): (.signal(Int(number)), stderr)
+        case .timedOut: (.timedOut, "")
+        case .cancelled: (.cancelled, "")
+        case .cannotStart(.execute, ENOENT): (.cannotStart, "`\(command)` not found")
+        case .cannotStart(.execute, EACCES): (.cannotStart, "`\(command)` is not executable")
+        case .cannotStart: (.cannotStart, stderr.isEmpty ? words : stderr)
+        case .workersLost: (.lostWorker, "")
+        case .outputLimit, .supervisorLost: (.other(words), "")
+        case .badInput: (.other(stderr.isEmpty ? words : stderr), "")
+        }
+    }
+}

@@ -1,0 +1,180 @@
+/// Results as they are shown: output bytes untouched on stdout and stderr, or tagged, or a JSON
+/// line each. Grouped by item: an item's stdout, then its stderr.
+
+import Glibc
+import MusterModel
+import MusterWire
+import NIOCore
+
+final class ResultPrinter {
+    private enum Style { case raw, tagged(CommandTemplate?), json, log(LogStyle) }
+
+    /// `muster logs`: each item under a line with its number.
+    struct LogStyle {
+        var job: UInt64
+        var failedOnly: Bool
+    }
+
+    private let style: Style
+    private let memory: InputMemory?
+    private var out = ByteBuffer()
+    /// Output of an item whose parts are shown together (`--json`, `--tag`).
+    private var collected: (item: Int, stdout: ByteBuffer, stderr: ByteBuffer)?
+    /// Item and attempt of parts that were shown already.
+    private var shownParts: (item: Int, attempt: UInt32)?
+    private(set) var lastByte: UInt8?
+    let commandName: String
+    private var isBroken = false
+
+    init(
+        output: OutputOptions, running: RunningOptions, words: [[UInt8]], mode spec: JobSpec,
+        plan: InputPlan, memory: InputMemory?
+    ) throws {
+        self.memory = memory
+        commandName = words.first.map { Escaping.visible($0) } ?? "sh"
+        if output.json {
+            style = .json
+        } else if let text = output.tagstring {
+            style = .tagged(
+                try CommandTemplate(
+                    words: [text], mode: .argv,
+                    fields: TemplateFields(count: plan.fieldCount, names: plan.names),
+                    appending: false))
+        } else {
+            style = output.tag ? .tagged(nil) : .raw
+        }
+    }
+
+    /// For `results`, `attach` and `logs`: raw output, JSON without inputs, or a log.
+    init(json: Bool, commandName: String, log: LogStyle? = nil) {
+        style = log.map { .log($0) } ?? (json ? .json : .raw)
+        memory = nil
+        self.commandName = commandName
+    }
+
+    func show(_ record: ResultRecord, worker: String?) {
+        switch style {
+        case .raw: showRaw(record)
+        case .tagged, .json, .log: showWhole(record, worker)
+        }
+        if out.readableBytes > 1 << 20 { _ = flush() }
+    }
+
+    private func showRaw(_ record: ResultRecord) {
+        if let shown = shownParts, shown.item == record.item, shown.attempt != record.attempt {
+            _ = flush()
+            Output.note(
+                "item \(record.item + 1) starts again as attempt \(record.attempt): what it wrote "
+                    + "before this line was attempt \(shown.attempt)")
+        }
+        shownParts = record.outcome == nil ? (record.item, record.attempt) : nil
+        out.writeImmutableBuffer(record.stdout)
+        guard record.stderr.readableBytes > 0 else { return }
+        _ = flush()
+        record.stderr.withUnsafeReadableBytes { _ = Output.write($0, to: 2) }
+    }
+
+    private func showWhole(_ record: ResultRecord, _ worker: String?) {
+        var whole = record
+        if var before = collected, before.item == record.item {
+            before.stdout.writeImmutableBuffer(record.stdout)
+            before.stderr.writeImmutableBuffer(record.stderr)
+            whole.stdout = before.stdout
+            whole.stderr = before.stderr
+        }
+        guard let outcome = whole.outcome else {
+            collected = (whole.item, whole.stdout, whole.stderr)
+            return
+        }
+        collected = nil
+        if case .log(let log) = style { return showLog(whole, outcome, log, worker) }
+        let fields = memory?.take(whole.item) ?? []
+        if case .json = style {
+            out.writeBytes(Self.json(whole, outcome, fields, worker))
+        } else {
+            let tag = self.tag(whole.item, fields)
+            Self.write(whole.stdout, tag, to: &out)
+            var errors = ByteBuffer()
+            Self.write(whole.stderr, tag, to: &errors)
+            if errors.readableBytes > 0 {
+                _ = flush()
+                errors.withUnsafeReadableBytes { _ = Output.write($0, to: 2) }
+            }
+        }
+    }
+
+    private func showLog(
+        _ record: ResultRecord, _ outcome: Outcome, _ log: LogStyle, _ worker: String?
+    ) {
+        guard !log.failedOnly || outcome.state != .succeeded else { return }
+        let place = worker.map { " on \($0)" } ?? ""
+        out.writeString(
+            "==> \(log.job).\(record.item + 1) \(outcome.state.word): \(outcome.ending.words)"
+                + "\(place), attempt \(record.attempt)\n")
+        for var text in [record.stdout, record.stderr] where text.readableBytes > 0 {
+            let last = text.readableBytesView.last
+            out.writeBuffer(&text)
+            if last != UInt8(ascii: "\n") { out.writeInteger(UInt8(ascii: "\n")) }
+        }
+    }
+
+    private func tag(_ item: Int, _ fields: [[UInt8]]) -> [UInt8] {
+        if case .tagged(let template?) = style,
+            let words = try? template.expand(inputs: fields, sequence: item + 1, slot: 0)
+        {
+            return Array(words.joined(separator: [UInt8(ascii: " ")]))
+        }
+        return Array(fields.joined(separator: [UInt8(ascii: " ")]))
+    }
+
+    /// Each line with the tag and a TAB before it.
+    private static func write(_ text: ByteBuffer, _ tag: [UInt8], to out: inout ByteBuffer) {
+        let lines = text.readableBytesView.split(
+            separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        for (index, line) in lines.enumerated() {
+            let isLast = index == lines.count - 1
+            if isLast && line.isEmpty { break }
+            out.writeBytes(tag)
+            out.writeInteger(UInt8(ascii: "\t"))
+            out.writeBytes(line)
+            if !isLast { out.writeInteger(UInt8(ascii: "\n")) }
+        }
+    }
+
+    private static func json(
+        _ record: ResultRecord, _ outcome: Outcome, _ fields: [[UInt8]], _ worker: String?
+    ) -> [UInt8] {
+        var exit: Int?
+        var signal: Int?
+        switch outcome.ending {
+        case .exited(let code): exit = Int(code)
+        case .signalled(let number): signal = Int(number)
+        case .cannotStart(.execute, _): exit = Int(outcome.ending.exitCode)
+        default: break
+        }
+        return RunItemLine(
+            item: UInt64(record.item) + 1, input: fields, state: outcome.state.word, exit: exit,
+            signal: signal, stdout: Array(record.stdout.readableBytesView),
+            stderr: Array(record.stderr.readableBytesView),
+            seconds: Double(outcome.wallNanoseconds) / 1e9, worker: worker ?? "",
+            attempt: Int(record.attempt)
+        ).bytes
+    }
+
+    /// The last line that the item wrote to stderr, for the summary.
+    func lastErrorLine(of record: ResultRecord) -> String {
+        let lines = record.stderr.readableBytesView.split(separator: UInt8(ascii: "\n"))
+        return lines.last.map { String(decoding: $0.prefix(200), as: UTF8.self) } ?? ""
+    }
+
+    /// Writes what is there. Returns false when nobody reads any more.
+    func flush() -> Bool {
+        guard out.readableBytes > 0, !isBroken else { return !isBroken }
+        lastByte = out.readableBytesView.last
+        isBroken = !out.withUnsafeReadableBytes { Output.write($0, to: 1) }
+        out.clear()
+        return !isBroken
+    }
+
+    func close() { _ = flush() }
+}

@@ -1,0 +1,47 @@
+/// Which cluster a command talks to, and the connection to it.
+
+import ArgumentParser
+import Muster
+import MusterModel
+import MusterTransport
+import MusterWire
+import NIOCore
+import NIOPosix
+
+/// `--cluster` for the verbs that have no other flags of the job.
+struct ClusterFlag: ParsableArguments {
+    @Option(help: ArgumentHelp("The cluster to ask.", valueName: "name"))
+    var cluster: String?
+}
+
+enum ClusterAccess {
+    /// The profile that a command uses: `--cluster`, `MUSTER_CLUSTER`, the one in use; nil where
+    /// none is configured.
+    static func chosen(_ flag: String?) -> String? {
+        flag ?? Places.variable("MUSTER_CLUSTER") ?? Places.profiles.current()
+    }
+
+    /// - Throws: `.unreachable`, `.authentication`, or `.notFound` where no cluster is configured.
+    static func connect(_ flag: String?) async throws -> ClusterConnection {
+        guard let name = chosen(flag) else {
+            throw MusterError(
+                .notFound,
+                "no cluster is configured here; `muster coordinator start` makes one, `muster login "
+                    + "HOST:PORT --token-file F` enrols with another's")
+        }
+        let store = Places.profiles
+        let profile = try store.load(name)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let (link, welcome) = try await Dialer.connect(
+            host: profile.host, port: profile.port, context: try store.context(name, profile),
+            hello: Hello(), group: group)
+        return ClusterConnection(link: link, welcome: welcome, loop: group.next())
+    }
+
+    /// Asks one thing and hangs up.
+    static func ask(_ request: ControlRequest, _ flag: String?) async throws -> ControlResponse {
+        let connection = try await connect(flag)
+        defer { connection.close() }
+        return try await connection.request(request)
+    }
+}

@@ -1,0 +1,152 @@
+/// One client's connection: requests in, answers, results and progress out. It checks what the
+/// role may do; the work is the coordinator's.
+
+import MusterModel
+import MusterTLS
+import MusterTransport
+import MusterWire
+import NIOCore
+
+final class ClientSession: LinkDelegate, @unchecked Sendable {
+    // All state belongs to the coordinator's event loop.
+    let link: any Link
+    let coordinator: Coordinator
+    var outbox = Outbox()
+    var readers: [JobID: ResultReader] = [:]
+    /// Jobs whose inputs this client still sends.
+    var sources: Set<JobID> = []
+
+    init(link: any Link, coordinator: Coordinator) {
+        self.link = link
+        self.coordinator = coordinator
+    }
+
+    var user: String { link.peer.name }
+    var isAdmin: Bool { link.peer.role == .admin }
+
+    func received(_ messages: [Message], on _: any Link) {
+        coordinator.turn { coordinator in
+            for message in messages {
+                do {
+                    try handle(message, coordinator)
+                } catch let error as MusterError {
+                    coordinator.refuse(self, error)
+                    return
+                } catch {
+                    coordinator.refuse(self, MusterError(.internal, "\(error)"))
+                    return
+                }
+            }
+        }
+    }
+
+    func closed(_ error: MusterError?, on _: any Link) {
+        coordinator.turn { $0.clientGone(self, error) }
+    }
+
+    func writable(on _: any Link) {}
+
+    private func handle(_ message: Message, _ coordinator: Coordinator) throws {
+        switch message {
+        case .request(let id, let request):
+            let answer: ControlResponse
+            do {
+                answer = try self.answer(request, coordinator)
+            } catch let error as MusterError {
+                answer = .failed(error)
+            }
+            outbox.append(.response(id, answer))
+            coordinator.touch(self)
+        case .items(let job, let batch):
+            try requireSource(job)
+            try coordinator.take(batch, of: job, from: self)
+        case .inputEnded(let job):
+            try requireSource(job)
+            sources.remove(job)
+            coordinator.inputEnded(job, cutShort: false)
+        case .resultsCredit(let job, let bytes):
+            guard let reader = readers[job] else { return }
+            coordinator.acknowledge(bytes, by: reader)
+        case .bye:
+            link.close()
+        default:
+            throw MusterError(.malformed, "a client sent a frame that only others send")
+        }
+    }
+
+    private func requireSource(_ job: JobID) throws {
+        guard sources.contains(job) else {
+            throw MusterError(
+                .malformed, "inputs for job \(job), which this client does not feed, arrived")
+        }
+    }
+
+    private func answer(
+        _ request: ControlRequest, _ coordinator: Coordinator
+    ) throws -> ControlResponse {
+        switch request {
+        case .submit(let spec, let attach):
+            try require(.client, .admin, to: "submit jobs")
+            return .submitted(job: try coordinator.submit(spec, by: self, attach: attach).rawValue)
+        case .attach(let id, let items, let first, let results, let follow):
+            let job = try coordinator.find(id)
+            let spans = try items.map { try Self.ranges($0) }
+            return .attached(
+                try coordinator.attach(
+                    self, to: job, spans: spans, firstItem: first, results: results,
+                    follow: follow))
+        case .detach(let id):
+            coordinator.detach(self, from: JobID(id))
+            return .done(count: 1)
+        case .cancel(let id, let items, let grace):
+            let job = try owned(id, coordinator)
+            return .done(
+                count: coordinator.cancel(
+                    job, items: try items.map { try Self.ranges($0) },
+                    graceNanoseconds: min(max(0, grace), 3_600_000_000_000)))
+        case .retry(let id, let items):
+            let job = try owned(id, coordinator)
+            return .done(
+                count: try coordinator.retry(job, items: try items.map { try Self.ranges($0) }))
+        case .remove(let id):
+            try coordinator.remove(try owned(id, coordinator))
+            return .done(count: 1)
+        case .jobs: return .jobs(coordinator.jobSummaries())
+        case .job(let id): return .job(coordinator.detail(of: try coordinator.find(id)))
+        case .explain(let id, let item):
+            return .text(coordinator.explain(try coordinator.find(id), item: item))
+        case .status: return .status(coordinator.status())
+        default:
+            try require(.admin, to: "administer the cluster")
+            return try coordinator.administer(request, by: self)
+        }
+    }
+
+    private func require(_ roles: PeerRole..., to purpose: String) throws {
+        guard roles.contains(link.peer.role) else {
+            throw MusterError(
+                .authentication,
+                "the role \(link.peer.role.rawValue) may not \(purpose); ask for a token of "
+                    + "another role and log in with it")
+        }
+    }
+
+    /// Clients act on their own jobs, admins on all.
+    private func owned(_ id: UInt64, _ coordinator: Coordinator) throws -> JobRecord {
+        let job = try coordinator.find(id)
+        try require(.client, .admin, to: "change jobs")
+        guard isAdmin || job.user == user else {
+            throw MusterError(
+                .authentication, "job \(id) belongs to \(job.user); only they or an admin may")
+        }
+        return job
+    }
+
+    private static func ranges(_ spans: [ItemSpan]) throws -> [Range<Int>] {
+        let ranges = spans.compactMap(\.range)
+        guard ranges.count == spans.count, !ranges.isEmpty else {
+            throw MusterError(.usage, "a range of items is empty or outside every job")
+        }
+        return RangeSet(ranges).ranges.map { $0 }
+    }
+}

@@ -1,0 +1,202 @@
+/// The driver's switch: each effect of the scheduler becomes messages and bytes kept or dropped.
+
+import MusterCore
+import MusterModel
+import MusterTLS
+import MusterTransport
+import MusterWire
+import NIOCore
+
+extension Coordinator {
+    /// Runs one command and performs its effects. `records` are the results that a `.reports`
+    /// command speaks of, by position.
+    func run(_ command: Command, records: [ResultRecord] = []) throws {
+        let effects = scheduler.handle(command, now: Coordinator.now)
+        for effect in effects { try perform(effect, records) }
+    }
+
+    private func perform(_ effect: Effect, _ records: [ResultRecord]) throws {
+        switch effect {
+        case .lease(let worker, let job, let runs): try lease(runs, of: job, to: worker)
+        case .revoke(let worker, let job, let ranges):
+            send(.revoke(job, ranges), to: worker)
+        case .stop(let worker, let job, let ranges, let grace):
+            send(.stop(job, ranges, graceNanoseconds: grace), to: worker)
+        case .keep(let positions):
+            for record in records[positions] { try keep(record) }
+        case .refuse: break
+        case .again(let id, let item):
+            guard let job = jobs[id] else { return }
+            job.results.replace(item)
+            job.followed = nil
+            for reader in job.readers { reader.restart(item) }
+            job.notes[item] = nil
+        case .conclude(let id, let items, .workersLost(let count)):
+            for item in items { try concludeLost(item, of: id, count: count) }
+        case .conclude(_, _, .cancelled): break
+        case .ready(let id, let upTo):
+            guard let job = jobs[id] else { return }
+            job.ready = upTo
+            if !configuration.keepsInputs { job.inputs.drop(below: upTo) }
+            touch(id)
+        case .ended(let id): ended(id)
+        case .retire(let worker, let job):
+            workers[worker]?.learned.remove(job)
+            send(.retire(job), to: worker)
+        case .disconnect(let worker):
+            guard let session = workers[worker] else { return }
+            workerGone(session, MusterError(.unreachable, "silent for longer than its lease"))
+            session.link.close()
+        case .drained(let worker):
+            guard let session = workers[worker] else { return }
+            audit("drained", session.link.peer)
+            if session.leavesWhenDrained { send(.drained, to: worker) }
+        }
+    }
+
+    private func send(_ message: Message, to worker: WorkerID) {
+        guard let session = workers[worker] else { return }
+        session.outbox.append(message)
+        touch(session)
+    }
+
+    /// One message a batch of inputs, so that no frame grows over its limit.
+    private func lease(_ runs: [LeaseRun], of id: JobID, to worker: WorkerID) throws {
+        guard let session = workers[worker], let job = jobs[id] else { return }
+        touch(session)
+        if session.learned.insert(id).inserted {
+            session.outbox.append(.learn(id, job.spec))
+        }
+        guard case .stream = job.spec.input else {
+            session.outbox.append(.lease(id, runs, []))
+            return
+        }
+        var part: (runs: [LeaseRun], batches: [ItemBatch], bytes: Int) = ([], [], 0)
+        for run in runs {
+            for slice in try job.inputs.slices(of: run.items) {
+                if part.bytes + slice.blob.readableBytes > Limits.batchBytes, !part.runs.isEmpty {
+                    session.outbox.append(.lease(id, part.runs, part.batches))
+                    part = ([], [], 0)
+                }
+                part.runs.append(LeaseRun(items: slice.range, attempt: run.attempt))
+                part.batches.append(slice)
+                part.bytes += slice.blob.readableBytes + 4 * slice.count
+            }
+            job.leasedUpTo = max(job.leasedUpTo, run.items.upperBound)
+        }
+        if !part.runs.isEmpty { session.outbox.append(.lease(id, part.runs, part.batches)) }
+        creditInput(of: job)
+    }
+
+    private func keep(_ record: ResultRecord) throws {
+        guard let job = jobs[record.job] else { return }
+        guard let outcome = record.outcome else {
+            try keepPart(record, of: job)
+            return
+        }
+        try store(of: job) { try $0.keep(record.encoded, of: record.item) }
+        if outcome.state != .succeeded { note(record, outcome, in: job) }
+        if !job.spec.options.ordered {
+            for reader in job.readers { reader.complete(record.item) }
+        }
+        touch(job.id)
+    }
+
+    private func keepPart(_ record: ResultRecord, of job: JobRecord) throws {
+        try store(of: job) { try $0.keepPart(record.encoded, of: record.item) }
+        if job.spec.options.streamsHead { touch(job.id) }
+    }
+
+    /// A disk that refuses a result costs the job, never the coordinator.
+    private func store(of job: JobRecord, _ body: (inout ResultStore) throws -> Void) throws {
+        do {
+            try body(&job.results)
+        } catch let error as MusterError where error.code == .system {
+            job.note(error.message)
+            configuration.audit(
+                AuditEvent("spool failed", peer: "job \(job.id)", detail: error.message))
+            _ = cancel(job, items: nil, graceNanoseconds: Limits.killGraceNanoseconds)
+        }
+    }
+
+    private func concludeLost(_ item: Int, of id: JobID, count: Int) throws {
+        guard let job = jobs[id] else { return }
+        let record = ResultRecord(
+            job: id, item: item, attempt: UInt32(clamping: count),
+            outcome: Outcome(state: .aborted, ending: .workersLost(Int32(clamping: count))))
+        var bytes = ByteBuffer()
+        record.encode(into: &bytes)
+        let encoded = bytes
+        try store(of: job) { try $0.keep(encoded, of: item) }
+        note(record, Outcome(state: .aborted, ending: .workersLost(Int32(clamping: count))), in: job)
+        if !job.spec.options.ordered { for reader in job.readers { reader.complete(item) } }
+        touch(id)
+    }
+
+    private func note(_ record: ResultRecord, _ outcome: Outcome, in job: JobRecord) {
+        guard job.notes.count < Limits.rememberedFailures else { return }
+        var tail = record.stderr
+        if tail.readableBytes > 400 { tail.moveReaderIndex(forwardBy: tail.readableBytes - 400) }
+        job.notes[record.item] = ItemNote(
+            item: record.item + 1, state: outcome.state.word, attempt: record.attempt,
+            worker: workerNames[record.worker], cause: outcome.ending.words,
+            stderr: String(buffer: tail))
+    }
+
+    private func ended(_ id: JobID) {
+        guard let job = jobs[id] else { return }
+        job.ended = configuration.wallClock()
+        configuration.audit(
+            AuditEvent("job ended", peer: job.user, detail: "job \(id)"))
+        // What waits for readers that may come in days does not wait in memory.
+        if job.spec.options.keepsResults { try? store(of: job) { try $0.spill() } }
+        touch(id)
+    }
+
+    // MARK: Readers
+
+    /// Sends each reader of the job what its credit allows, and the end once.
+    func pump(_ job: JobRecord) {
+        followHead(of: job)
+        guard !job.readers.isEmpty, let view = scheduler.view(of: job.id) else { return }
+        for reader in job.readers {
+            touch(reader.session)
+            do {
+                try reader.pump(&reader.session.outbox) { workerNames[$0] }
+            } catch {
+                let refusal = error as? MusterError ?? MusterError(.internal, "\(error)")
+                refuse(reader.session, refusal)
+                continue
+            }
+            if reader.isAtEnd(ended: job.ended != nil) {
+                reader.session.outbox.append(.jobEnded(job.summary(view)))
+            }
+        }
+        let done = job.readers.filter { $0.saidEnd && !$0.follows }
+        for reader in done { reader.session.readers[job.id] = nil }
+        job.readers.removeAll { $0.saidEnd && !$0.follows }
+    }
+
+    /// `--lb`: the worker that runs the item all wait for sends its output on as it comes.
+    private func followHead(of job: JobRecord) {
+        guard job.spec.options.streamsHead, !job.readers.isEmpty,
+            let view = scheduler.view(of: job.ready, in: job.id), view.state == .running,
+            let worker = view.worker
+        else { return }
+        if let followed = job.followed, followed == (job.ready, view.attempt) { return }
+        job.followed = (job.ready, view.attempt)
+        send(.follow(job.id, item: job.ready), to: worker)
+        if let session = workers[worker] { session.outbox.flush(to: session.link) }
+    }
+
+    func acknowledge(_ bytes: UInt64, by reader: ResultReader) {
+        let job = reader.job
+        var freed = 0
+        reader.acknowledge(bytes) { item, bytes in
+            freed += bytes
+            if job.consumes && item >= 0 { job.results.drop(item) }
+        }
+        if freed > 0 { try? run(.delivered(job.id, bytes: freed)) }
+        touch(job.id)
+    }
+}

@@ -1,0 +1,100 @@
+/// The inputs of one streamed job: batches as they came, by index. The first ones stay in memory,
+/// further ones go to a spool; leases are cut out of them without looking at an input.
+
+import MusterModel
+import MusterWire
+import NIOCore
+
+struct InputStore {
+    private enum Place {
+        case memory(ItemBatch)
+        case file(offset: UInt64, bytes: Int)
+    }
+    private struct Segment {
+        var items: Range<Int>
+        var place: Place
+    }
+
+    private var segments: [Segment] = []
+    private var spool: Spool
+    private var memoryBytes = 0
+    /// The batch read from the spool last: leases go through it in order.
+    private var recent: ItemBatch?
+    private(set) var count = 0
+
+    init(directory: String) { spool = Spool(directory: directory) }
+
+    /// - Throws: `.malformed` where the batch does not follow the last one, `.system` for the
+    ///   spool's disk.
+    mutating func append(_ batch: ItemBatch) throws {
+        guard batch.first == count, batch.count > 0 else {
+            throw MusterError(
+                .malformed, "items from \(batch.first) arrived where \(count) was due")
+        }
+        let bytes = batch.blob.readableBytes + 4 * batch.count
+        if memoryBytes + bytes <= Limits.inputMemoryBytes {
+            memoryBytes += bytes
+            segments.append(Segment(items: batch.range, place: .memory(batch)))
+        } else {
+            var encoded = ByteBufferAllocator().buffer(capacity: bytes + 16)
+            batch.encode(into: &encoded)
+            let offset = try spool.append(encoded)
+            segments.append(
+                Segment(
+                    items: batch.range,
+                    place: .file(offset: offset, bytes: encoded.readableBytes)))
+        }
+        count = batch.range.upperBound
+    }
+
+    /// The batches that hold `items`, cut to them, in order.
+    mutating func slices(of items: Range<Int>) throws -> [ItemBatch] {
+        var slices: [ItemBatch] = []
+        var position = firstSegment(reaching: items.lowerBound)
+        while position < segments.count, segments[position].items.lowerBound < items.upperBound {
+            if let slice = try batch(at: position).slice(items) { slices.append(slice) }
+            position += 1
+        }
+        return slices
+    }
+
+    /// Drops whole batches below `item`: their items are final and will not be asked for again.
+    mutating func drop(below item: Int) {
+        let n = segments.prefix { $0.items.upperBound <= item }.count
+        guard n > 0 else { return }
+        for segment in segments[..<n] {
+            if case .memory(let batch) = segment.place {
+                memoryBytes -= batch.blob.readableBytes + 4 * batch.count
+            }
+        }
+        segments.removeFirst(n)
+        if segments.isEmpty { spool.clear() }
+    }
+
+    mutating func close() {
+        spool.close()
+        segments = []
+    }
+
+    private mutating func batch(at position: Int) throws -> ItemBatch {
+        switch segments[position].place {
+        case .memory(let batch): return batch
+        case .file(let offset, let bytes):
+            if let recent, recent.first == segments[position].items.lowerBound { return recent }
+            var encoded = try spool.read(at: offset, count: bytes)
+            let batch = try ItemBatch.decode(from: &encoded)
+            recent = batch
+            return batch
+        }
+    }
+
+    private func firstSegment(reaching item: Int) -> Int {
+        var low = 0
+        var high = segments.count
+        while low < high {
+            let middle = (low + high) / 2
+            if segments[middle].items.upperBound <= item { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

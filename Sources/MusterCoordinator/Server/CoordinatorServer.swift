@@ -1,0 +1,271 @@
+/// A coordinator with sockets: identity, the members' port, the enrolment port while tokens live,
+/// tokens, audit log. What it lets in goes to `Coordinator`.
+
+import Glibc
+package import MusterModel
+package import MusterTLS
+import MusterTransport
+import MusterWire
+import NIOConcurrencyHelpers
+package import NIOCore
+
+package final class CoordinatorServer: Administrator {
+    package struct Options: Sendable {
+        package var listenHost: String
+        package var listenPort: Int
+        /// nil = the host above and the port after it.
+        package var enrolHost: String?
+        package var enrolPort: Int?
+        package var name: String
+
+        package init(
+            listenHost: String = "127.0.0.1", listenPort: Int = 7077, enrolHost: String? = nil,
+            enrolPort: Int? = nil, name: String
+        ) {
+            self.listenHost = listenHost
+            self.listenPort = listenPort
+            self.enrolHost = enrolHost
+            self.enrolPort = enrolPort
+            self.name = name
+        }
+    }
+
+    package let coordinator: Coordinator
+    package let authority: CertificateAuthority
+    private let state: StateDirectory
+    private let options: Options
+    private let group: any EventLoopGroup
+    private let ledger: TokenLedger
+    private let names: MemberNames
+    private let audit: AuditLog
+    private let contexts: TLSContextSource
+    private let enrolContexts: TLSContextSource
+    private let stopped: EventLoopPromise<Void>
+    private struct Sockets {
+        var listener: Listener?
+        var enrolment: EnrolmentServer?
+        var isChecking = false
+        var isStopped = false
+    }
+    private let sockets = NIOLockedValueBox(Sockets())
+
+    /// - Throws: `MusterError`, `TLSError`, `PrivateFileError`, each saying what to do.
+    package static func start(
+        options: Options, state: StateDirectory, group: any EventLoopGroup,
+        echo: @escaping @Sendable (AuditEvent) -> Void
+    ) async throws -> CoordinatorServer {
+        let server = try CoordinatorServer(
+            options: options, state: state, group: group, echo: echo)
+        try await server.open()
+        return server
+    }
+
+    private init(
+        options: Options, state: StateDirectory, group: any EventLoopGroup,
+        echo: @escaping @Sendable (AuditEvent) -> Void
+    ) throws {
+        self.options = options
+        self.state = state
+        self.group = group
+        authority = try state.authority(now: Self.now)
+        ledger = TokenLedger(directory: state.path)
+        names = MemberNames(path: "\(state.path)/names")
+        let audit = AuditLog(path: "\(state.path)/audit.jsonl", echo: echo)
+        self.audit = audit
+        let identity = try authority.makeIdentity(
+            role: .coordinator, name: options.name, now: Self.now)
+        contexts = TLSContextSource(
+            try Self.context(identity, authority))
+        enrolContexts = TLSContextSource(
+            try TLSContext.enrolmentServer(identity: identity, authority: authority.certificate))
+        let loop = group.next()
+        stopped = loop.makePromise()
+        coordinator = Coordinator(
+            loop: loop,
+            configuration: .init(
+                cluster: authority.clusterID, name: options.name, stateDirectory: state.path,
+                keepsInputs: true, firstJob: state.lastJob(), audit: { audit.write($0) },
+                recordJob: { try state.recordJob($0) },
+                wallClock: { Self.wallClock() }))
+        coordinator.administrator = self
+    }
+
+    private static func context(
+        _ identity: TLSIdentity, _ authority: CertificateAuthority
+    ) throws -> TLSContext {
+        try TLSContext.server(
+            identity: identity, trust: authority.certificate, accepting: [.worker, .client],
+            clusterID: authority.clusterID, isRevoked: { _ in false })
+    }
+
+    private func open() async throws {
+        let coordinator = coordinator
+        let audit = audit
+        let listener = try await Listener.start(
+            host: options.listenHost, port: options.listenPort, contexts: contexts, group: group,
+            opened: { link, hello in coordinator.welcome(link, hello) },
+            refused: { address, error in
+                audit.write(AuditEvent("refused", peer: address, detail: error.message))
+            })
+        sockets.withLockedValue { $0.listener = listener }
+        audit.write(AuditEvent("started", peer: "", detail: "\(address)"))
+        try await updateEnrolment()
+        scheduleRenewal()
+    }
+
+    // MARK: Where it is
+
+    /// Where members connect: `127.0.0.1:7077`.
+    package var address: String {
+        let bound = sockets.withLockedValue { $0.listener?.port } ?? options.listenPort
+        return Self.join(options.listenHost, bound)
+    }
+    package var port: Int { sockets.withLockedValue { $0.listener?.port } ?? options.listenPort }
+
+    package var enrolAddress: String? {
+        sockets.withLockedValue { $0.enrolment?.port }
+            .map { Self.join(options.enrolHost ?? options.listenHost, $0) }
+    }
+
+    private static func join(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+
+    /// Resolves when the coordinator has been told to stop and has closed everything.
+    package var whenStopped: EventLoopFuture<Void> { stopped.futureResult }
+
+    package func stop() {
+        let sockets = sockets.withLockedValue { sockets -> Sockets? in
+            if sockets.isStopped { return nil }
+            sockets.isStopped = true
+            return sockets
+        }
+        guard let sockets else { return }
+        coordinator.closeAll("the coordinator stops")
+        audit.write(AuditEvent("stopped", peer: ""))
+        stopped.completeWithTask {
+            await sockets.listener?.stop()
+            try? await sockets.enrolment?.stop()
+        }
+    }
+
+    // MARK: Tokens
+
+    package func createToken(role: String, seconds: Int, by user: String) throws -> String {
+        guard let role = PeerRole(rawValue: role), role.canJoin else {
+            throw MusterError(
+                .usage, "a token is for a worker, client, viewer or admin, not for '\(role)'")
+        }
+        let pin = try authority.identity.key.publicKey.pin()
+        let token = try ledger.create(
+            role: role, authorityPin: pin, lifetimeSeconds: Int64(seconds), now: Self.now)
+        enrolmentMayChange()
+        return token.text
+    }
+
+    package func tokens() throws -> [TokenSummary] {
+        let now = Self.now
+        return try ledger.list().map {
+            TokenSummary(
+                id: $0.id, role: $0.role, state: $0.state(now: now).rawValue,
+                expires: Double($0.expiresAt))
+        }
+    }
+
+    package func revokeToken(id: String, by user: String) throws {
+        try ledger.revoke(id: id, now: Self.now)
+        enrolmentMayChange()
+    }
+
+    // MARK: Enrolment
+
+    private func enrolmentMayChange() {
+        Task { try? await updateEnrolment() }
+    }
+
+    /// The enrolment port is open while tokens live, and only then.
+    private func updateEnrolment() async throws {
+        let isMine = sockets.withLockedValue { sockets -> Bool in
+            if sockets.isChecking || sockets.isStopped { return false }
+            sockets.isChecking = true
+            return true
+        }
+        guard isMine else { return }
+        defer { sockets.withLockedValue { $0.isChecking = false } }
+        let isWanted = try ledger.hasLiveTokens(now: Self.now)
+        let current = sockets.withLockedValue { $0.enrolment }
+        if isWanted, current == nil {
+            let opened = try await startEnrolment()
+            sockets.withLockedValue { $0.enrolment = opened }
+        } else if !isWanted, let current {
+            sockets.withLockedValue { $0.enrolment = nil }
+            try await current.stop()
+        }
+    }
+
+    private func startEnrolment() async throws -> EnrolmentServer {
+        let audit = audit
+        let names = names
+        let opened = try await EnrolmentServer.start(
+            host: options.enrolHost ?? options.listenHost,
+            port: options.enrolPort ?? (options.listenPort == 0 ? 0 : port + 1),
+            contexts: enrolContexts,
+            authority: EnrolmentAuthority(
+                ledger: ledger, authority: authority,
+                nameFor: { role, wished in
+                    role == .worker ? try names.take(wished) : wished
+                }),
+            group: group
+        ) { [weak self] event in
+            switch event.kind {
+            case .enrolled(let token, let role, let name, _):
+                audit.write(
+                    AuditEvent(
+                        "enrolled", peer: event.remoteAddress,
+                        detail: "\(role.rawValue) \(name) with token \(token)"))
+                self?.enrolmentMayChange()
+            case .refused(let code, let message):
+                audit.write(
+                    AuditEvent(
+                        "refused", peer: event.remoteAddress,
+                        detail: "enrolment: \(message) [\(code)]"))
+            }
+        }
+        // Tokens expire by themselves.
+        coordinator.loop.scheduleRepeatedTask(
+            initialDelay: .seconds(30), delay: .seconds(30)
+        ) { [weak self, weak opened] task in
+            guard let self, opened != nil else { return task.cancel() }
+            enrolmentMayChange()
+        }
+        return opened
+    }
+
+    // MARK: Renewal
+
+    /// The coordinator's own certificate lives 90 days; a new one comes each 30.
+    private func scheduleRenewal() {
+        coordinator.loop.scheduleRepeatedTask(initialDelay: .hours(720), delay: .hours(720)) {
+            [weak self] task in
+            guard let self else { return task.cancel() }
+            do {
+                let identity = try authority.makeIdentity(
+                    role: .coordinator, name: options.name, now: Self.now)
+                contexts.replace(with: try Self.context(identity, authority))
+                enrolContexts.replace(
+                    with: try TLSContext.enrolmentServer(
+                        identity: identity, authority: authority.certificate))
+            } catch {
+                audit.write(AuditEvent("renewal failed", peer: "", detail: "\(error)"))
+            }
+        }
+    }
+
+    private static var now: Int64 { Int64(time(nil)) }
+
+    package static func wallClock() -> Double {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+    }
+}

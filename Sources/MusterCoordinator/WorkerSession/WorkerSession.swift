@@ -1,0 +1,79 @@
+/// One worker's connection: leases out, results and heartbeats in. What it sends is checked
+/// against its own number; whether a result counts is the scheduler's decision.
+
+import MusterCore
+import MusterModel
+import MusterTransport
+import MusterWire
+import NIOCore
+
+final class WorkerSession: LinkDelegate, @unchecked Sendable {
+    // All state belongs to the coordinator's event loop.
+    let id: WorkerID
+    let link: any Link
+    let hello: WorkerHello
+    let version: String
+    let joined: Double
+    let coordinator: Coordinator
+    var outbox = Outbox()
+    /// Jobs whose spec it has.
+    var learned: Set<JobID> = []
+    var finishedItems = 0
+    /// Asked to leave by `worker stop`: it goes when it has nothing left.
+    var leavesWhenDrained = false
+
+    init(
+        id: WorkerID, link: any Link, hello: WorkerHello, version: String, joined: Double,
+        coordinator: Coordinator
+    ) {
+        self.id = id
+        self.link = link
+        self.hello = hello
+        self.version = version
+        self.joined = joined
+        self.coordinator = coordinator
+    }
+
+    var name: String { link.peer.name }
+
+    func received(_ messages: [Message], on _: any Link) {
+        coordinator.turn { coordinator in
+            for message in messages {
+                do {
+                    try handle(message, coordinator)
+                } catch let error as MusterError {
+                    coordinator.expel(self, error)
+                    return
+                } catch {
+                    coordinator.expel(self, MusterError(.internal, "\(error)"))
+                    return
+                }
+            }
+        }
+    }
+
+    func closed(_ error: MusterError?, on _: any Link) {
+        coordinator.turn { $0.workerGone(self, error) }
+    }
+
+    func writable(on _: any Link) {}
+
+    private func handle(_ message: Message, _ coordinator: Coordinator) throws {
+        switch message {
+        case .results(let records): try coordinator.take(records, from: self)
+        case .released(let job, let ranges):
+            try coordinator.run(.released(id, job, ranges))
+        case .heartbeat(let count):
+            outbox.append(.heartbeat(count))
+            coordinator.touch(self)
+            try coordinator.run(.heartbeat(id))
+        case .drain:
+            leavesWhenDrained = true
+            try coordinator.run(.drain(id))
+        case .bye:
+            link.close()
+        default:
+            throw MusterError(.malformed, "a worker sent a frame that only others send")
+        }
+    }
+}

@@ -1,0 +1,89 @@
+/// What comes into the scheduler and what it asks for: two lists of plain values. Drivers
+/// translate sockets and clocks into commands and effects into messages; they decide nothing.
+
+package import MusterModel
+
+/// One attempt's news from a worker.
+package struct Report: Hashable, Sendable {
+    package var job: JobID
+    package var item: Int
+    package var attempt: UInt32
+    /// The final state; nil = a part of the output of an item that still runs.
+    package var state: ItemState?
+    /// Bytes that keeping it takes.
+    package var bytes: Int
+    package var wallNanoseconds: UInt64
+
+    package init(
+        job: JobID, item: Int, attempt: UInt32, state: ItemState?, bytes: Int = 0,
+        wallNanoseconds: UInt64 = 0
+    ) {
+        self.job = job
+        self.item = item
+        self.attempt = attempt
+        self.state = state
+        self.bytes = bytes
+        self.wallNanoseconds = wallNanoseconds
+    }
+}
+
+package enum Command: Sendable {
+    /// A new job. `count`: all its items, where they are known (arrays); nil = they will arrive.
+    case submit(JobID, JobOptions, count: Int?)
+    /// The next `count` items of a streamed job are here.
+    case itemsArrived(JobID, count: Int)
+    /// No further items will arrive.
+    case inputEnded(JobID)
+    /// Stop these items (nil = the whole job): waiting ones at once, running ones with the grace.
+    case cancel(JobID, items: Range<Int>?, graceNanoseconds: Int64)
+    /// Run failed items again, of `items` or of the whole job, with fresh budgets.
+    case retry(JobID, items: Range<Int>?)
+    /// The job's results are gone; nothing about it will be asked again.
+    case forget(JobID)
+    /// So many kept bytes have left for their reader.
+    case delivered(JobID, bytes: Int)
+    case join(WorkerID, slots: Int)
+    /// The worker's connection ended or it said goodbye.
+    case leave(WorkerID)
+    case heartbeat(WorkerID)
+    case reports(WorkerID, [Report])
+    /// The worker's answer to `revoke`: these had not started and are given back.
+    case released(WorkerID, JobID, [Range<Int>])
+    case drain(WorkerID)
+    case resume(WorkerID)
+    /// `nextDeadline` has come.
+    case tick
+}
+
+package enum Effect: Hashable, Sendable {
+    /// Give these items to the worker, in this order.
+    case lease(WorkerID, JobID, [LeaseRun])
+    /// Ask the worker for items back that it has not started; it answers with `released`.
+    case revoke(WorkerID, JobID, [Range<Int>])
+    /// Stop these items on the worker; each still ends with a report.
+    case stop(WorkerID, JobID, [Range<Int>], graceNanoseconds: Int64)
+    /// Reports at these positions of the command are accepted: keep their bytes.
+    case keep(Range<Int>)
+    /// Reports at these positions are refused: an older attempt, or not this worker's item.
+    case refuse(Range<Int>)
+    /// The attempt failed or was lost; drop its parts. The item waits for its next attempt.
+    case again(JobID, item: Int)
+    /// The item is final without a report of its own: give it a result with this ending.
+    case conclude(JobID, items: Range<Int>, ConcludeCause)
+    /// Results of all items below are final: they may be delivered in order.
+    case ready(JobID, upTo: Int)
+    /// Every item is final. Said again after a retry.
+    case ended(JobID)
+    /// The worker may forget the job.
+    case retire(WorkerID, JobID)
+    /// Silent for longer than its lease: close its connection.
+    case disconnect(WorkerID)
+    /// A draining worker holds nothing any more.
+    case drained(WorkerID)
+}
+
+package enum ConcludeCause: Hashable, Sendable {
+    case cancelled
+    /// Lost with so many workers that it is not tried again.
+    case workersLost(Int)
+}

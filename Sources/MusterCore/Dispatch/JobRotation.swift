@@ -1,0 +1,41 @@
+/// Jobs that have items to lease: the highest priority first, jobs of one priority in turn, so
+/// that a small job is not stuck behind a large one. Each operation takes amortised O(1).
+
+import MusterModel
+
+struct JobRotation: Sendable {
+    private struct Turn: Sendable {
+        var jobs: [JobID] = []
+        var first = 0
+    }
+    private var turns: [Int: Turn] = [:]
+    /// Descending.
+    private var priorities: [Int] = []
+
+    var isEmpty: Bool { priorities.isEmpty }
+
+    mutating func append(_ job: JobID, priority: Int) {
+        if turns[priority] == nil {
+            let place = priorities.firstIndex { $0 < priority } ?? priorities.endIndex
+            priorities.insert(priority, at: place)
+        }
+        turns[priority, default: Turn()].jobs.append(job)
+    }
+
+    mutating func popFirst() -> JobID? {
+        guard let priority = priorities.first, var turn = turns[priority] else { return nil }
+        turns[priority] = nil
+        let job = turn.jobs[turn.first]
+        turn.first += 1
+        if turn.first == turn.jobs.count {
+            priorities.removeFirst()
+            return job
+        }
+        if turn.first > 64 && turn.first > turn.jobs.count / 2 {
+            turn.jobs.removeFirst(turn.first)
+            turn.first = 0
+        }
+        turns[priority] = turn
+        return job
+    }
+}

@@ -1,0 +1,95 @@
+/// What the scheduler shows of itself to `ps`, `status`, `explain` and progress lines.
+
+package import MusterModel
+
+/// One job's numbers at one moment.
+package struct JobView: Hashable, Sendable {
+    package var arrived: Int
+    package var inputEnded: Bool
+    package var waiting: Int
+    /// Out at workers: running or queued there.
+    package var held: Int
+    package var running: Int
+    package var counts: JobCounts
+    package var head: Int
+    package var stopped: Bool
+    package var ended: Bool
+    /// Early results fill the buffer: only the item at the head is leased.
+    package var isFull: Bool
+    package var bufferedBytes: Int
+}
+
+package struct WorkerView: Hashable, Sendable {
+    package var slots: Int
+    package var held: Int
+    package var draining: Bool
+    package var lastSeen: Instant
+}
+
+/// Where one item is.
+package struct ItemView: Hashable, Sendable {
+    package var state: ItemState
+    package var attempt: UInt32
+    package var worker: WorkerID?
+    package var lostAttempts: Int
+    package var failedAttempts: Int
+    /// Queued on the worker and not started, as far as the coordinator knows.
+    package var isQueued: Bool
+}
+
+extension Scheduler {
+    package func view(of id: JobID) -> JobView? {
+        guard let job = jobs[id] else { return nil }
+        let running = workers.values.reduce(0) { sum, worker in
+            guard let held = worker.held[id] else { return sum }
+            return sum + min(held.ranges.reduce(0) { $0 + $1.count }, worker.slots)
+        }
+        return JobView(
+            arrived: job.arrived, inputEnded: job.inputEnded, waiting: job.waitingCount,
+            held: job.heldCount, running: running, counts: job.counts, head: job.head,
+            stopped: job.stopped, ended: job.ended, isFull: job.isFull,
+            bufferedBytes: job.bufferedBytes)
+    }
+
+    package func view(of id: WorkerID) -> WorkerView? {
+        workers[id].map {
+            WorkerView(
+                slots: $0.slots, held: $0.heldCount, draining: $0.draining, lastSeen: $0.lastSeen)
+        }
+    }
+
+    /// nil where there is no such item (yet).
+    package func view(of item: Int, in id: JobID) -> ItemView? {
+        guard let job = jobs[id], item >= 0, item < job.arrived else { return nil }
+        var view = ItemView(
+            state: .waiting, attempt: job.attempt(item), worker: nil,
+            lostAttempts: job.losses[item] ?? 0, failedAttempts: job.failures[item] ?? 0,
+            isQueued: false)
+        if job.waiting.contains(item) { return view }
+        for worker in workers.values where worker.holds(item, of: id) {
+            view.state = .running
+            view.worker = worker.id
+            let before = worker.held[id]?.intersection(RangeSet(0..<item)).ranges
+            view.isQueued = (before?.reduce(0) { $0 + $1.count } ?? 0) >= worker.slots
+            return view
+        }
+        view.state = job.unsuccessful[item] ?? .succeeded
+        return view
+    }
+
+    /// Failed, timed out and aborted items, ascending, with their states.
+    package func unsuccessful(of id: JobID) -> [(item: Int, state: ItemState)] {
+        (jobs[id]?.unsuccessful ?? [:]).sorted { $0.key < $1.key }
+            .map { (item: $0.key, state: $0.value) }
+    }
+
+    /// Workers that hold something of the job.
+    package func workers(on id: JobID) -> [WorkerID] {
+        workers.values.filter { $0.held[id] != nil }.map(\.id).sorted()
+    }
+}
+
+extension Scheduler {
+    /// Jobs of which the worker holds items.
+    package func jobs(on id: WorkerID) -> [JobID] { (workers[id]?.held.keys).map { $0.sorted() } ?? [] }
+}

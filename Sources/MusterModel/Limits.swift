@@ -1,0 +1,73 @@
+/// Every bound of the system, with its unit, its reason and its relation to the others.
+package enum Limits {
+    // MARK: Frames
+
+    /// Bytes of one frame's body. Larger results travel in parts (`resultPartBytes`), larger
+    /// batches in several frames; so nobody ever has to allocate more for one length field.
+    package static let frameBytes = 16 << 20
+    /// Bytes of a frame before the peer is welcomed: only HELLO fits.
+    package static let frameBytesBeforeWelcome = 16 << 10
+    /// Bytes of item input that one lease or one batch of inputs aims at; below `frameBytes`, so
+    /// that a batch and one largest item still fit together.
+    package static let batchBytes = 256 << 10
+    /// Bytes of one item's input. Linux takes at most 2 MiB of arguments by default anyway.
+    package static let itemInputBytes = 8 << 20
+    /// Output of a running item that a worker holds before it sends a part.
+    package static let resultPartBytes = 256 << 10
+
+    // MARK: Sessions
+
+    /// Seconds a peer has for the TLS handshake and HELLO together.
+    package static let handshakeSeconds = 5
+    /// Connections that may be between accept and WELCOME at once; more are closed at once.
+    package static let pendingConnections = 256
+    /// A worker says that it lives this often; far below `leaseNanoseconds`.
+    package static let heartbeatNanoseconds: Int64 = 2_000_000_000
+    /// Silence after which a worker counts as lost and its items go to others: four heartbeats
+    /// and a half may go missing.
+    package static let leaseNanoseconds: Int64 = 9_000_000_000
+
+    // MARK: Jobs
+
+    /// Items of one job. Indices stay far from overflow and fit JSON numbers exactly.
+    package static let itemsPerJob = 1 << 40
+    /// Input bytes that a client may be ahead of the items already taken by workers.
+    package static let inputAheadBytes = 8 << 20
+    /// Inputs of one job kept in memory before further ones go to a file.
+    package static let inputMemoryBytes = 32 << 20
+    /// Result bytes on their way to one reader that it has not acknowledged.
+    package static let deliveryAheadBytes = 4 << 20
+    /// Results of one job kept in memory before further early ones go to the spool file.
+    package static let earlyMemoryBytes = 16 << 20
+    /// Spool bytes of one job after which only the item that everybody waits for is leased
+    /// (`--buffer`).
+    package static let defaultBufferBytes = 4 << 30
+    /// Output bytes of one item after which it is stopped and failed (`--max-output`).
+    package static let defaultOutputBytes = 1 << 30
+    /// Lost workers that one item survives before it is aborted: it may be what kills them.
+    package static let lostAttempts = 3
+    /// Failures of one job remembered one by one; of further ones only state and count.
+    package static let rememberedFailures = 10_000
+    /// Jobs that may be unfinished at once.
+    package static let unfinishedJobs = 100_000
+
+    // MARK: Workers
+
+    /// Slots of one worker.
+    package static let slotsPerWorker = 4096
+    /// Work that a worker holds beyond its slots, as time: hides the round trip and batches.
+    package static let prefetchNanoseconds: Int64 = 100_000_000
+    /// The same as items; keeps a lease of no-ops within a frame.
+    package static let prefetchItems = 16_384
+    /// Finished results wait at most this long to leave together while a slot is busy.
+    package static let reportDelayNanoseconds: Int64 = 2_000_000
+    /// From TERM to KILL when an item timed out or its job was cancelled.
+    package static let killGraceNanoseconds: Int64 = 1_000_000_000
+    /// From TERM to KILL after a first Ctrl-C of `muster run`.
+    package static let interruptGraceNanoseconds: Int64 = 5_000_000_000
+
+    // MARK: Names
+
+    /// Bytes of a worker's, user's or job's name.
+    package static let nameBytes = 64
+}

@@ -1,0 +1,126 @@
+/// The in-memory twin: two ends in one process that hand each other the same frames that TLS
+/// would carry. Nothing leaves the process, so nothing needs encrypting.
+
+import MusterModel
+import MusterWire
+package import NIOCore
+import NIOConcurrencyHelpers
+
+package final class MemoryLink: Link {
+    package let peer: LinkPeer
+
+    private struct State {
+        var other: MemoryLink?
+        var delegate: (any LinkDelegate)?
+        var loop: (any EventLoop)?
+        var early: [ByteBuffer] = []
+        var closedEarly = false
+        var isClosed = false
+        var inFlight = 0
+    }
+    private let state = NIOLockedValueBox(State())
+
+    private init(peer: LinkPeer) { self.peer = peer }
+
+    /// Two ends; each names the peer that it shows.
+    package static func pair(
+        _ first: LinkPeer, seesAs second: LinkPeer
+    ) -> (MemoryLink, MemoryLink) {
+        let a = MemoryLink(peer: second)
+        let b = MemoryLink(peer: first)
+        a.state.withLockedValue { $0.other = b }
+        b.state.withLockedValue { $0.other = a }
+        return (a, b)
+    }
+
+    package var isWritable: Bool {
+        state.withLockedValue { $0.inFlight < Limits.deliveryAheadBytes }
+    }
+
+    package func start(delegate: any LinkDelegate, on loop: any EventLoop) {
+        let (early, closed) = state.withLockedValue { state in
+            state.delegate = delegate
+            state.loop = loop
+            defer { state.early = [] }
+            return (state.early, state.closedEarly)
+        }
+        for buffer in early { deliver(buffer) }
+        if closed { deliverClose() }
+    }
+
+    package func send(_ frames: ByteBuffer) {
+        let other = state.withLockedValue { state -> MemoryLink? in
+            if state.isClosed { return nil }
+            state.inFlight += frames.readableBytes
+            return state.other
+        }
+        other?.arrive(frames)
+    }
+
+    package func close() {
+        let other = state.withLockedValue { state -> MemoryLink? in
+            if state.isClosed { return nil }
+            state.isClosed = true
+            defer { state.other = nil }
+            return state.other
+        }
+        guard let other else { return }
+        other.arriveClose()
+        deliverClose()
+    }
+
+    private func arrive(_ buffer: ByteBuffer) {
+        let isStarted = state.withLockedValue { state in
+            if state.delegate == nil { state.early.append(buffer) }
+            return state.delegate != nil
+        }
+        if isStarted { deliver(buffer) }
+    }
+
+    private func arriveClose() {
+        let isStarted = state.withLockedValue { state in
+            state.isClosed = true
+            state.other = nil
+            if state.delegate == nil { state.closedEarly = true }
+            return state.delegate != nil
+        }
+        if isStarted { deliverClose() }
+    }
+
+    /// Decodes on the receiver's loop, as the network's twin does.
+    private func deliver(_ buffer: ByteBuffer) {
+        let (delegate, loop, other) = state.withLockedValue { ($0.delegate, $0.loop, $0.other) }
+        guard let delegate, let loop else { return }
+        loop.execute { [self] in
+            var bytes = buffer
+            var reader = FrameReader(maximumBody: Limits.frameBytes)
+            reader.append(&bytes)
+            var messages: [Message] = []
+            do {
+                while let frame = try reader.next() { messages.append(try Message.decode(frame)) }
+            } catch {
+                close()
+                return
+            }
+            delegate.received(messages, on: self)
+            other?.taken(buffer.readableBytes)
+        }
+    }
+
+    private func taken(_ bytes: Int) {
+        let (delegate, loop, opened) = state.withLockedValue { state in
+            let before = state.inFlight
+            state.inFlight = max(0, before - bytes)
+            let limit = Limits.deliveryAheadBytes
+            return (state.delegate, state.loop, before >= limit && state.inFlight < limit)
+        }
+        guard opened, let delegate, let loop else { return }
+        loop.execute { delegate.writable(on: self) }
+    }
+
+    private func deliverClose() {
+        let (delegate, loop) = state.withLockedValue { ($0.delegate, $0.loop) }
+        guard let delegate, let loop else { return }
+        loop.execute { delegate.closed(nil, on: self) }
+    }
+}

@@ -1,0 +1,58 @@
+/// Questions and orders of clients, and their answers: JSON in a frame, since they are rare and
+/// people read them. Bulk data never passes here.
+
+package import MusterModel
+
+package enum ControlRequest: Hashable, Sendable, Codable {
+    /// Starts a job. Items follow as `items` frames when its input is a stream.
+    case submit(JobSpec, attach: Bool)
+    /// Results of `items` (nil = all), from `firstItem` (0-based) on, in the job's order.
+    /// `follow`: stay until the job ends; otherwise what is there now.
+    case attach(job: UInt64, items: [ItemSpan]?, firstItem: Int, results: Bool, follow: Bool)
+    case detach(job: UInt64)
+    case cancel(job: UInt64, items: [ItemSpan]?, graceNanoseconds: Int64)
+    case retry(job: UInt64, items: [ItemSpan]?)
+    case remove(job: UInt64)
+    case jobs
+    case job(UInt64)
+    case explain(job: UInt64, item: Int?)
+    case status
+    case drainWorker(name: String)
+    case resumeWorker(name: String)
+    case stopWorker(name: String)
+    case createToken(role: String, seconds: Int)
+    case tokens
+    case revokeToken(id: String)
+    case stopCoordinator(force: Bool)
+}
+
+/// A range of 0-based item indices.
+package struct ItemSpan: Hashable, Sendable, Codable {
+    package var from: Int
+    /// One past the last.
+    package var to: Int
+
+    package init(from: Int, to: Int) {
+        self.from = from
+        self.to = to
+    }
+
+    /// nil where it is not a range within a job.
+    package var range: Range<Int>? {
+        from >= 0 && from < to && to <= Limits.itemsPerJob ? from..<to : nil
+    }
+}
+
+package enum ControlResponse: Hashable, Sendable, Codable {
+    case submitted(job: UInt64)
+    case attached(JobSummary)
+    /// How many items or things the order touched.
+    case done(count: Int)
+    case jobs([JobSummary])
+    case job(JobDetail)
+    case text([String])
+    case status(ClusterStatus)
+    case token(String)
+    case tokens([TokenSummary])
+    case failed(MusterError)
+}

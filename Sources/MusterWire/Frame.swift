@@ -1,0 +1,96 @@
+/// Bytes ↔ frames. A frame is a little-endian u32 length of its body, a u8 kind, and the body.
+/// Bytes come in as the transport delivers them; whole frames go out. Next: `Message.swift`.
+
+import MusterModel
+package import NIOCore
+
+package struct Frame: Sendable {
+    package enum Kind: UInt8, Sendable, CaseIterable {
+        // Opening.
+        case hello = 1, welcome, refused
+        // Control: a u64 number that pairs request and answer, then JSON.
+        case request, response
+        // Inputs, client → coordinator.
+        case items, inputEnded
+        /// Coordinator → client: bytes of input taken, so that as many may follow.
+        case inputCredit
+        // Leases, coordinator → worker.
+        case learn, lease, revoke, stop, retire, follow
+        /// Worker → coordinator.
+        case released
+        // Results, worker → coordinator → client.
+        case results
+        /// Client → coordinator: bytes of results shown, so that as many may follow.
+        case resultsCredit
+        // Coordinator → client.
+        case progress, jobEnded, workerName
+        // Life of a session.
+        case heartbeat, drain, drained, bye
+    }
+
+    package var kind: Kind
+    package var body: ByteBuffer
+
+    package static let headerBytes = 5
+}
+
+/// Cuts the byte stream of one peer into frames. Lengths and kinds are checked before anything
+/// is allocated; after an error the stream is unusable and the connection must close.
+package struct FrameReader: Sendable {
+    private var pending = ByteBuffer()
+    /// Largest body accepted now; small until the peer is welcomed.
+    package var maximumBody: Int
+
+    package init(maximumBody: Int) {
+        self.maximumBody = maximumBody
+    }
+
+    package mutating func append(_ bytes: inout ByteBuffer) {
+        if pending.readableBytes == 0 {
+            pending = bytes
+        } else {
+            pending.discardReadBytes()
+            pending.writeBuffer(&bytes)
+        }
+        bytes.moveReaderIndex(to: bytes.writerIndex)
+    }
+
+    /// The next whole frame; nil = more bytes are needed.
+    /// - Throws: `MusterError.malformed` for an impossible length or an unknown kind.
+    package mutating func next() throws -> Frame? {
+        let start = pending.readerIndex
+        guard let length = pending.getInteger(at: start, endianness: .little, as: UInt32.self),
+            let code = pending.getInteger(at: start + 4, as: UInt8.self)
+        else { return nil }
+        guard Int(length) <= maximumBody else {
+            throw MusterError(
+                .malformed,
+                "a frame of \(length) bytes was announced; at most \(maximumBody) are allowed here"
+            )
+        }
+        guard let kind = Frame.Kind(rawValue: code) else {
+            throw MusterError(.malformed, "a frame of unknown kind \(code) arrived")
+        }
+        let whole = Frame.headerBytes + Int(length)
+        guard pending.readableBytes >= whole else { return nil }
+        pending.moveReaderIndex(forwardBy: Frame.headerBytes)
+        guard let body = pending.readSlice(length: Int(length)) else { return nil }
+        return Frame(kind: kind, body: body)
+    }
+
+    /// Bytes of an unfinished frame.
+    package var pendingBytes: Int { pending.readableBytes }
+}
+
+extension ByteBuffer {
+    /// Writes one frame, its body by `write`, and sets the length afterwards.
+    package mutating func writeFrame(_ kind: Frame.Kind, _ write: (inout ByteBuffer) -> Void) {
+        let start = writerIndex
+        writeInteger(0, endianness: .little, as: UInt32.self)
+        writeInteger(kind.rawValue)
+        write(&self)
+        let length = writerIndex - start - Frame.headerBytes
+        precondition(length <= Limits.frameBytes, "a frame of our own is over the limit")
+        setInteger(UInt32(length), at: start, endianness: .little)
+    }
+}

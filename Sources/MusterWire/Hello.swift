@@ -1,0 +1,48 @@
+/// The first words of each side. Nobody is "joined" or "connected" before WELCOME: under TLS 1.3 a
+/// client sees its handshake finished before the coordinator has judged its certificate.
+
+package import MusterModel
+
+package enum Version {
+    /// The wire protocol. Two ends talk only with the same number.
+    package static let wire = 1
+    /// The program's.
+    package static let program = "0.1.0"
+}
+
+package struct Hello: Hashable, Sendable, Codable {
+    package var wire = Version.wire
+    package var version = Version.program
+    /// nil from clients.
+    package var worker: WorkerHello?
+
+    package init(worker: WorkerHello? = nil) {
+        self.worker = worker
+    }
+}
+
+package struct WorkerHello: Hashable, Sendable, Codable {
+    package var slots: Int
+    package var containment: String
+
+    package init(slots: Int, containment: String) {
+        self.slots = slots
+        self.containment = containment
+    }
+}
+
+package struct Welcome: Hashable, Sendable, Codable {
+    package var wire = Version.wire
+    package var version = Version.program
+    package var cluster: String
+    /// The peer's own name, from its certificate.
+    package var name: String
+    /// The number that a worker's results carry; nil for clients.
+    package var worker: WorkerID?
+
+    package init(cluster: String, name: String, worker: WorkerID? = nil) {
+        self.cluster = cluster
+        self.name = name
+        self.worker = worker
+    }
+}

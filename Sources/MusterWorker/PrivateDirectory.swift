@@ -1,0 +1,86 @@
+// The directory an item works in when it was given none. In: a base folder of the worker's own.
+// Out: a fresh directory 0700 per item; and its removal, whatever the item left in it, which is
+// TreeRemoval.swift.
+
+private import Glibc
+
+/// The folder that private directories are made in.
+package final class PrivateDirectoryBase: Sendable {
+    package let path: String
+    private let descriptor: CInt
+
+    /// Opens an existing folder.
+    ///
+    /// - Throws: `.privateDirectory` when it cannot be opened, or others could swap what is in it.
+    package init(path: String) throws(WorkerError) {
+        let descriptor = retryingInterrupts { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard descriptor >= 0 else {
+            throw WorkerError(
+                .privateDirectory,
+                "The folder '\(path)' for the items' private directories cannot be opened.",
+                errno: errno)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0,
+            status.st_uid == geteuid() || status.st_mode & S_ISVTX != 0,
+            status.st_mode & (S_IWGRP | S_IWOTH) == 0 || status.st_mode & S_ISVTX != 0
+        else {
+            Glibc.close(descriptor)
+            throw WorkerError(
+                .privateDirectory,
+                "Other users may rename what is in '\(path)'. "
+                    + "Use a folder that only the worker's user can write to (chmod 700).")
+        }
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        Glibc.close(descriptor)
+    }
+
+    /// Makes an empty directory that nobody else may enter.
+    ///
+    /// - Throws: `.privateDirectory`.
+    package func make() throws(WorkerError) -> PrivateDirectory {
+        for _ in 0..<64 {
+            let name = "muster-" + String(UInt64.random(in: 0 ... .max), radix: 36)
+            if mkdirat(descriptor, name, 0o700) == 0 {
+                return PrivateDirectory(name: name, path: path + "/" + name)
+            }
+            guard errno == EEXIST else { break }
+        }
+        throw WorkerError(
+            .privateDirectory,
+            "No private directory can be made in '\(path)'. Look for a full disk or wrong rights.",
+            errno: errno)
+    }
+
+    /// Removes the directory with all that is in it. Links are removed, never followed.
+    ///
+    /// - Throws: `.privateDirectory` when something is left, which names it.
+    package func remove(_ directory: PrivateDirectory) throws(WorkerError) {
+        try TreeRemoval.remove(directory.name, in: descriptor, shownAs: directory.path)
+    }
+
+    /// Removes what an earlier life of the worker left behind; what cannot be removed stays.
+    package func removeLeftovers() {
+        guard let listing = opendir(path) else { return }
+        defer { closedir(listing) }
+        var names: [String] = []
+        while let entry = readdir(listing) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.hasPrefix("muster-") { names.append(name) }
+        }
+        for name in names {
+            try? TreeRemoval.remove(name, in: descriptor, shownAs: path + "/" + name)
+        }
+    }
+}
+
+package struct PrivateDirectory: Hashable, Sendable {
+    fileprivate let name: String
+    package let path: String
+}
