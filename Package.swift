@@ -62,6 +62,10 @@ let package = Package(
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "MusterWorkerTests",
+            dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

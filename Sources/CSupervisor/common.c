@@ -48,11 +48,11 @@ void signals_take_over(void)
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    struct sigaction plain;
-    memset(&plain, 0, sizeof plain);
-    plain.sa_handler = SIG_DFL;
-    for (int number = 1; number <= SIGRTMAX; number++)
-        sigaction(number, &plain, NULL);
+    // The bare call, for the C library keeps two signals to itself and refuses to reset them, yet
+    // whoever started the agent may have ignored them. All zero is SIG_DFL on every architecture.
+    unsigned long plain[8] = {0};
+    for (int number = 1; number <= 64; number++)
+        syscall(SYS_rt_sigaction, number, plain, NULL, 8);
 }
 
 int signals_descriptor(const int *signals, size_t count)

@@ -7,7 +7,6 @@
 
 static struct region pointers;
 
-// Points into the frame; false when it is not what an agent sends.
 bool frame_launch(uint8_t *frame, struct start *start)
 {
     uint32_t arguments = load32(frame + 44);

@@ -9,6 +9,39 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+// Everything of Muster is linked into one program, so what these files share is known to the
+// linker by a longer name.
+#define region_reserve muster_region_reserve
+#define monotonic_nanoseconds muster_monotonic_nanoseconds
+#define saturating_add muster_saturating_add
+#define signals_take_over muster_signals_take_over
+#define signals_descriptor muster_signals_descriptor
+#define signals_drain muster_signals_drain
+#define close_from muster_close_from
+#define tree_scan_proc muster_tree_scan_proc
+#define tree_spare muster_tree_spare
+#define tree_spare_none muster_tree_spare_none
+#define tree_terminate muster_tree_terminate
+#define tree_kill_round muster_tree_kill_round
+#define tree_patience muster_tree_patience
+#define child_start muster_child_start
+#define link_receive muster_link_receive
+#define link_takes_requests muster_link_takes_requests
+#define link_next_launch muster_link_next_launch
+#define link_launch_done muster_link_launch_done
+#define link_room muster_link_room
+#define link_output muster_link_output
+#define link_ended muster_link_ended
+#define link_flush muster_link_flush
+#define frame_launch muster_frame_launch
+#define frame_ended muster_frame_ended
+#define item muster_item
+#define agent muster_agent
+#define signals muster_signals
+#define item_kill muster_item_kill
+#define item_attend muster_item_attend
+#define supervisor_run muster_supervisor_run
+
 // Memory from mmap that only grows; zero-initialised means empty.
 struct region {
     uint8_t *base;
@@ -119,6 +152,33 @@ struct ended {
 bool frame_launch(uint8_t *frame, struct start *start);
 // Fills MUSTER_ENDED_BYTES.
 void frame_ended(uint8_t *frame, const struct ended *ended);
+
+// item.c: the item a supervisor has just started, until nothing of it is left.
+struct item {
+    uint64_t serial;
+    pid_t pid; // 0 = nothing runs
+    bool main_ended;
+    int status;
+    struct rusage usage;
+    int pipes[2]; // read ends of stdout and stderr
+    uint64_t output_left;
+    uint64_t kill_grace;
+    uint64_t started, ended;
+    uint64_t timeout_at, kill_at; // UINT64_MAX = never
+    unsigned kill_round;
+    uint8_t ending; // 0 = whatever the main process says
+};
+
+extern struct item item;
+extern struct link agent;
+// The descriptor that tells of SIGCHLD.
+extern int signals;
+
+// Ends the running item if it has this serial: TERM now and KILL after the grace, or KILL now.
+bool item_kill(uint64_t serial, uint64_t grace);
+// Passes output on until the item has ended and no process of it is left, then what is still in
+// the pipes.
+void item_attend(void);
 
 // supervisor.c: never returns.
 _Noreturn void supervisor_run(int control);

@@ -1,4 +1,4 @@
-// Everything below the calling process: found, stopped, killed. In: nothing but /proc. Out: signals.
+// Everything below the calling process: found, stopped, killed. In: /proc. Out: signals.
 //
 // Callers are subreapers, so what an item starts stays below them whatever it does: setsid and
 // double forks change session and parent, not the ancestor. A round freezes the tree from the top

@@ -13,8 +13,6 @@ package struct WorkerError: Error, Hashable, Sendable, CustomStringConvertible {
         case supervisorLost
         /// Too few processes or descriptors to start nursery or supervisor.
         case cannotStartSupervisor
-        /// `-j` was given something that is no number of slots.
-        case invalidJobs
         /// A private directory could not be made or removed.
         case privateDirectory
     }
