@@ -94,7 +94,8 @@ package struct CertificateAuthority: Sendable {
     ) throws(TLSError) -> (start: Int64, end: Int64) {
         // 253402300799 is the last second a certificate can express: the end of year 9999.
         let end = now.addingReportingOverflow(days * self.daySeconds)
-        guard now >= self.clockSkewSeconds, !end.overflow, end.partialValue <= 253_402_300_799 else {
+        guard now >= self.clockSkewSeconds, !end.overflow, end.partialValue <= 253_402_300_799
+        else {
             throw TLSError(
                 .cryptoFailure, "This machine's clock is far off (\(now) s since 1970); set it.")
         }

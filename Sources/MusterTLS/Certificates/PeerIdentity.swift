@@ -62,7 +62,9 @@ package struct PeerIdentity: Hashable, Sendable, CustomStringConvertible {
         self.serial = serial
     }
 
-    package var uri: String { Self.uri(clusterID: self.clusterID, role: self.role, name: self.name) }
+    package var uri: String {
+        Self.uri(clusterID: self.clusterID, role: self.role, name: self.name)
+    }
 
     package var description: String { self.uri }
 

@@ -156,7 +156,9 @@ package enum EnrolmentCodec {
         while body.readableBytes > 0 {
             guard fields.count < 8, let length = body.readInteger(as: UInt32.self),
                 let field = body.readBytes(length: Int(length))
-            else { throw EnrolmentMessageError(message: "An enrolment message's field is cut off.") }
+            else {
+                throw EnrolmentMessageError(message: "An enrolment message's field is cut off.")
+            }
             fields.append(field)
         }
         return (kind, fields)

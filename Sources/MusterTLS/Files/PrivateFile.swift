@@ -134,7 +134,8 @@ package enum PrivateFile {
             case ELOOP:
                 throw .init(
                     .symbolicLink,
-                    "\(path) is a symbolic link; links are not followed. Put the file itself there.")
+                    "\(path) is a symbolic link; links are not followed. Put the file itself there."
+                )
             default: throw .system("open", path)
             }
         }

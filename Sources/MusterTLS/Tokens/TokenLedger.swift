@@ -106,7 +106,8 @@ package struct TokenLedger: Sendable {
             let index = try Self.find(id, in: entries)
             if let name = entries[index].usedBy {
                 throw TokenError(
-                    .used, "The join token was used already, by \(name). Revoke that member instead.")
+                    .used,
+                    "The join token was used already, by \(name). Revoke that member instead.")
             }
             if entries[index].revokedAt == nil { entries[index].revokedAt = now }
         }
