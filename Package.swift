@@ -63,6 +63,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "MusterModelTests", dependencies: ["MusterModel"], swiftSettings: strict),
+        .testTarget(
+            name: "MusterCLITests",
+            dependencies: [
+                "MusterCLI", "MusterModel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .testTarget(
             name: "MusterTLSTests", dependencies: ["MusterTLS", "COpenSSL", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
