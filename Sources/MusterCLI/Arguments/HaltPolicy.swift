@@ -36,7 +36,8 @@ package struct HaltPolicy: Equatable, Sendable {
     /// - Throws: `badValue`.
     package static func parse(_ text: String) throws(UsageError) -> HaltPolicy? {
         if text == "never" { return nil }
-        let advice = "write it as now,fail=1 or soon,done=10% (now|soon, fail|success|done, N or N%)"
+        let advice =
+            "write it as now,fail=1 or soon,done=10% (now|soon, fail|success|done, N or N%)"
         let halves = text.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
         guard halves.count == 2, let manner = Manner(rawValue: String(halves[0])) else {
             throw UsageError(.badValue, "`\(text)` is not a halt rule; \(advice)")
@@ -108,7 +109,8 @@ package struct JobSelector: Equatable, Sendable {
     private static func number(_ part: Substring, in text: String) throws(UsageError) -> UInt64 {
         guard !part.isEmpty, part.utf8.allSatisfy({ (48...57).contains($0) }) else {
             throw UsageError(
-                .badValue, "`\(text)` is not a job; write its number (41), items of it (41.3-9,12), "
+                .badValue,
+                "`\(text)` is not a job; write its number (41), items of it (41.3-9,12), "
                     + "last or all")
         }
         guard let number = UInt64(part), number > 0, number < UInt64.max else {

@@ -29,7 +29,8 @@ package struct CertificateAuthority: Sendable {
         return try CertificateAuthority(loaded: TLSIdentity(key: key, certificate: certificate))
     }
 
-    /// One read back from its file. Throws: `certificateMalformed` when it is not such an authority.
+    /// One read back from its file. Throws: `certificateMalformed` when it is not such an
+    /// authority.
     package init(loaded identity: TLSIdentity) throws(TLSError) {
         self.identity = identity
         self.clusterID = try Self.clusterID(of: identity.certificate)
@@ -94,7 +95,8 @@ package struct CertificateAuthority: Sendable {
     ) throws(TLSError) -> (start: Int64, end: Int64) {
         // 253402300799 is the last second a certificate can express: the end of year 9999.
         let end = now.addingReportingOverflow(days * self.daySeconds)
-        guard now >= self.clockSkewSeconds, !end.overflow, end.partialValue <= 253_402_300_799 else {
+        guard now >= self.clockSkewSeconds, !end.overflow, end.partialValue <= 253_402_300_799
+        else {
             throw TLSError(
                 .cryptoFailure, "This machine's clock is far off (\(now) s since 1970); set it.")
         }

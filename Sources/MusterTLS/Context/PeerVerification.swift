@@ -51,21 +51,21 @@ enum PeerVerification {
             TLSSession.owner(of: ssl)?.countHandshakeMessage()
         }
 
-    static let callback:
-        @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { store, _ in
-            guard let store,
-                let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
-                let session = TLSSession.owner(of: OpaquePointer(ssl))
-            else { return 0 }
-            do throws(TLSError) {
-                session.accept(try PeerVerification.verify(store, for: session))
-                return 1
-            } catch {
-                session.refuse(error)
-                X509_STORE_CTX_set_error(store, PeerVerification.alertCode(for: error))
-                return 0
-            }
+    static let callback: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = {
+        store, _ in
+        guard let store,
+            let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+            let session = TLSSession.owner(of: OpaquePointer(ssl))
+        else { return 0 }
+        do throws(TLSError) {
+            session.accept(try PeerVerification.verify(store, for: session))
+            return 1
+        } catch {
+            session.refuse(error)
+            X509_STORE_CTX_set_error(store, PeerVerification.alertCode(for: error))
+            return 0
         }
+    }
 
     private static func verify(
         _ store: OpaquePointer, for session: TLSSession

@@ -30,8 +30,9 @@ package final class TLSContext: @unchecked Sendable {
     let rule: PeerRule
 
     /// Takes over `pointer`.
-    init(owning pointer: OpaquePointer, side: Side, protocols: [ApplicationProtocol], rule: PeerRule)
-    {
+    init(
+        owning pointer: OpaquePointer, side: Side, protocols: [ApplicationProtocol], rule: PeerRule
+    ) {
         self.pointer = pointer
         self.side = side
         self.protocols = protocols
@@ -46,7 +47,8 @@ package final class TLSContext: @unchecked Sendable {
 
     /// The coordinator's port for members: certificates both ways, revoked serials refused.
     package static func server(
-        identity: TLSIdentity, trust authority: Certificate, accepting protocols: [ApplicationProtocol],
+        identity: TLSIdentity, trust authority: Certificate,
+        accepting protocols: [ApplicationProtocol],
         clusterID: String, isRevoked: @escaping @Sendable (String) -> Bool
     ) throws(TLSError) -> TLSContext {
         let context = try TLSContext(
@@ -85,8 +87,9 @@ package final class TLSContext: @unchecked Sendable {
         return context
     }
 
-    /// A machine that joins: it trusts the authority whose public key has the SHA-256 `authorityPin`
-    /// and nobody else. The handshake fails on any other, so nothing secret is ever sent to it.
+    /// A machine that joins: it trusts the authority whose public key has the SHA-256
+    /// `authorityPin` and nobody else. The handshake fails on any other, so nothing secret is ever
+    /// sent to it.
     package static func enrolmentClient(authorityPin: [UInt8]) throws(TLSError) -> TLSContext {
         guard authorityPin.count == 32 else {
             throw TLSError(.pinMismatch, "The pin of the authority's key is not 32 bytes long.")
@@ -117,7 +120,9 @@ package final class TLSContext: @unchecked Sendable {
             SSL_CTX_set_client_hello_cb(self.pointer, PeerVerification.clientHelloCallback, nil)
             SSL_CTX_set_alpn_select_cb(self.pointer, PeerVerification.alpnCallback, nil)
         case .client:
-            let list = protocols.flatMap { [UInt8($0.rawValue.utf8.count)] + Array($0.rawValue.utf8) }
+            let list = protocols.flatMap {
+                [UInt8($0.rawValue.utf8.count)] + Array($0.rawValue.utf8)
+            }
             // The one call of OpenSSL that returns 0 for success.
             try LibCrypto.check(
                 SSL_CTX_set_alpn_protos(self.pointer, list, UInt32(list.count)) == 0,

@@ -198,7 +198,8 @@ private final class EnrolmentServerHandler: ChannelInboundHandler {
             case .failure:
                 self.send(
                     context,
-                    EnrolmentAuthority.refused("stopping", "The coordinator is stopping. Try again."))
+                    EnrolmentAuthority.refused(
+                        "stopping", "The coordinator is stopping. Try again."))
             }
         }
     }

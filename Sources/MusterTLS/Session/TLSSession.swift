@@ -190,7 +190,9 @@ package final class TLSSession {
 
     /// Says close_notify: the other side then knows that it has everything. Reading stays possible.
     package func close() {
-        guard self.state == .open || self.state == .peerClosed, !self.sentCloseNotify else { return }
+        guard self.state == .open || self.state == .peerClosed, !self.sentCloseNotify else {
+            return
+        }
         self.sentCloseNotify = true
         ERR_clear_error()
         _ = SSL_shutdown(self.ssl)

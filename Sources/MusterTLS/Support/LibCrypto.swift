@@ -79,7 +79,8 @@ package enum LibCrypto {
     static func failure(_ doing: String) -> TLSError {
         TLSError(
             .cryptoFailure,
-            "libcrypto failed while \(doing): \(self.lastReason()). Check the OpenSSL installation.")
+            "libcrypto failed while \(doing): \(self.lastReason()). Check the OpenSSL installation."
+        )
     }
 
     static func own(_ pointer: OpaquePointer?, _ doing: String) throws(TLSError) -> OpaquePointer {

@@ -58,7 +58,8 @@ package struct JoinToken: Hashable, Sendable, CustomStringConvertible {
     /// coordinator's role.
     package static func create(role: PeerRole, authorityPin: [UInt8]) throws -> JoinToken {
         guard role.canJoin, authorityPin.count == 32 else {
-            throw TokenError(.unknownRole, "There are no join tokens for the role \(role.rawValue).")
+            throw TokenError(
+                .unknownRole, "There are no join tokens for the role \(role.rawValue).")
         }
         return JoinToken(
             role: role, id: try self.randomText(self.idLength),
