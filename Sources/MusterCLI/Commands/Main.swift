@@ -14,6 +14,7 @@ enum Main {
     static func main() async {
         // A reader that goes away is an answer of `write`, not the end of the program.
         _ = signal(SIGPIPE, SIG_IGN)
+        LibCrypto.tuneAllocator()
         exit(await run())
     }
 

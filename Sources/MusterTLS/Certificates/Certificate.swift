@@ -32,10 +32,6 @@ package struct Certificate: Sendable, Equatable {
         }
     }
 
-    package func der() throws(TLSError) -> [UInt8] {
-        try LibCrypto.der("encoding a certificate") { i2d_X509(self.handle.pointer, $0) }
-    }
-
     package static func == (left: Certificate, right: Certificate) -> Bool {
         X509_cmp(left.handle.pointer, right.handle.pointer) == 0
     }

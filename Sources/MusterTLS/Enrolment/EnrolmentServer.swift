@@ -22,6 +22,7 @@ package final class EnrolmentServer: Sendable {
     package static func start(
         host: String, port: Int, contexts: TLSContextSource, authority: EnrolmentAuthority,
         group: any EventLoopGroup, pool: NIOThreadPool = .singleton,
+        connectionTimeout: TimeAmount = EnrolmentServer.connectionTimeout,
         clock: @escaping @Sendable () -> Int64 = { Int64(time(nil)) },
         onEvent: @escaping @Sendable (EnrolmentEvent) -> Void
     ) async throws -> EnrolmentServer {
@@ -38,9 +39,10 @@ package final class EnrolmentServer: Sendable {
                         throw error
                     }
                     let pipeline = child.pipeline.syncOperations
-                    let tls = try TLSHandler(context: contexts.current)
+                    let tls = try TLSHandler(
+                        context: contexts.current, handshakeTimeout: connectionTimeout)
                     try pipeline.addHandlers([
-                        ConnectionGuard(), tls,
+                        ConnectionGuard(timeout: connectionTimeout), tls,
                         EnrolmentServerHandler(
                             tls: tls, authority: authority, pool: pool, clock: clock,
                             onEvent: onEvent),
@@ -85,13 +87,16 @@ private final class ConnectionGuard: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
+    private let timeout: TimeAmount
     private var received = 0
     private var timer: Scheduled<Void>?
 
+    init(timeout: TimeAmount) {
+        self.timeout = timeout
+    }
+
     func handlerAdded(context: ChannelHandlerContext) {
-        self.timer = context.eventLoop.assumeIsolated().scheduleTask(
-            in: EnrolmentServer.connectionTimeout
-        ) {
+        self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: self.timeout) {
             context.fireErrorCaught(
                 EnrolmentError(
                     .timedOut, "The connection to the enrolment port was not done in time."))

@@ -33,8 +33,10 @@ extension TLSHandler {
         self.timer?.cancel()
         self.timer = nil
         self.failUnsent(error ?? ChannelError.ioOnClosedChannel)
-        if context.channel.isActive { self.linger(context) }
+        // Before the farewell: writing that may find the connection dead, and the reason must be
+        // known before the end.
         if let error { context.fireErrorCaught(error) }
+        if self.phase == .closing, context.channel.isActive { self.linger(context) }
     }
 
     private func linger(_ context: ChannelHandlerContext) {
