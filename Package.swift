@@ -74,8 +74,6 @@ let package = Package(
             name: "MusterTLSTests", dependencies: ["MusterTLS", "COpenSSL", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
-            name: "MusterCLITests", dependencies: ["MusterCLI"], swiftSettings: strict),
-        .testTarget(
             name: "MusterWorkerTests",
             dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
             swiftSettings: strict),
