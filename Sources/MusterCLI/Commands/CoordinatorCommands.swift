@@ -146,7 +146,10 @@ struct CoordinatorWait: AsyncParsableCommand {
             do {
                 _ = try await ClusterAccess.ask(.status, cluster.cluster)
                 return
-            } catch let error as MusterError where error.code == .unreachable {
+            } catch let error as MusterError
+                where error.code == .unreachable || error.code == .notFound
+            {
+                // Its first start has yet to write the profile, or it does not listen yet.
                 if ContinuousClock.now >= end { throw error }
                 try await Task.sleep(for: .milliseconds(100))
             }

@@ -60,15 +60,15 @@ struct JoinCommand: AsyncParsableCommand {
             stateDirectory: Places.stateDirectory(stateDir, kind: "worker"))
         // Before anything has threads or much memory: this process is copied.
         let nursery = try Nursery.start()
+        try await service.enrol(
+            at: try coordinator.map { try HostPort($0) },
+            enrolment: try enrol.map { try HostPort($0) },
+            tokenFile: tokenFile ?? Places.variable("MUSTER_TOKEN_FILE"), rejoin: rejoin)
         if getuid() == 0 && !allowRoot {
             Log.line(
                 "warning: items run as root here; run the worker as a user of its own, or say "
                     + "--allow-root to mean it")
         }
-        try await service.enrol(
-            at: try coordinator.map { try HostPort($0) },
-            enrolment: try enrol.map { try HostPort($0) },
-            tokenFile: tokenFile ?? Places.variable("MUSTER_TOKEN_FILE"), rejoin: rejoin)
         throw ExitStatus(try await service.serve(nursery))
     }
 }

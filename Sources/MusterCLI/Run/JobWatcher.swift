@@ -130,9 +130,17 @@ final class JobWatcher {
     // MARK: Ends
 
     private func ended(_ summary: JobSummary) -> Int32 {
+        if let signalStatus {
+            progress.end()
+            printer?.close()
+            let done = summary.finished - summary.cancelled
+            if signalStatus != 141 {
+                Output.note("job \(job) is cancelled: \(done) of \(summary.arrived) items had ended")
+            }
+            return signalStatus
+        }
         progress.finish(summary, label: label)
         printer?.close()
-        if let signalStatus { return signalStatus }
         if let inputError {
             Output.note(inputError.message)
             return inputError.code == .usage ? 2 : 1
