@@ -61,7 +61,7 @@ extension EndToEnd {
         func terminate(_ place: Place) throws {
             try Bench.with(place) { start, _ in
                 let marker = Marker()
-                let run = try start(["sleep", "\(marker.seconds)", ":::", ""], [])
+                let run = try start(["sleep", "{}", ":::", marker.seconds], [])
                 try run.read(until: "the item runs") { _ in marker.count == 1 }
                 run.send(SIGTERM)
                 #expect(try run.finish(seconds: 30).status == 143)

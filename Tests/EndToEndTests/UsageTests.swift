@@ -76,7 +76,7 @@ extension EndToEnd {
         func lost() throws {
             try Cluster.with(workers: 1) { cluster in
                 let marker = Marker()
-                let run = try cluster.start("run", "sleep", "\(marker.seconds)", ":::", "")
+                let run = try cluster.start("run", "sleep", "{}", ":::", marker.seconds)
                 try run.read(until: "the item runs") { _ in marker.count == 1 }
                 cluster.coordinator.end()
                 let ended = try run.finish(seconds: 30)
@@ -129,12 +129,18 @@ extension EndToEnd {
         @Test("Help and version go to stdout and succeed")
         func help() throws {
             let alone = try Alone()
-            for words in [["--help"], ["run", "--help"], ["help"], ["--version"]] {
+            for words in [
+                ["--help"], ["run", "--help"], ["submit", "-j", "2", "-h"], ["help", "run"],
+                ["job", "show", "--help"], ["--version"],
+            ] {
                 let ended = try Shell.run([Shell.muster] + words, environment: alone.environment)
                 #expect(ended.status == 0)
                 #expect(ended.text.contains("muster"))
                 #expect(ended.notes.isEmpty)
             }
+            // From the command on, every word is the command's.
+            let item = try alone.muster("run", "--local", "echo", "--help", ":::", "x")
+            #expect(item.text == "--help x\n")
         }
     }
 }

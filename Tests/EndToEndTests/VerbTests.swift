@@ -149,7 +149,7 @@ extension EndToEnd {
                 #expect(status["pid"]?.number == Double(cluster.coordinator.pid))
                 #expect(try cluster.json("coordinator", "status")["cluster"] == status["cluster"])
                 #expect(try cluster.muster("status").text.contains("1 worker, 1 slot"))
-                _ = try cluster.muster("submit", "sleep", "\(marker.seconds)", ":::", "")
+                _ = try cluster.muster("submit", "sleep", "{}", ":::", marker.seconds)
                 try Monotonic.wait(for: "the item runs") { marker.count == 1 }
                 let refused = try cluster.muster("coordinator", "stop")
                 #expect(refused.status == 1)

@@ -9,6 +9,8 @@ package struct FlagScanner {
     package private(set) var arguments: [String] = []
     /// The words from the command on.
     package private(set) var tail: [[UInt8]] = []
+    /// `--help` or `-h` came before the command.
+    private var asksForHelp = false
 
     /// Stands between the words of the packed tail: no word of a command line can hold it.
     static let wordEnd: UInt8 = 0
@@ -34,7 +36,10 @@ package struct FlagScanner {
             } else {
                 try long(word, words, &index)
             }
-            if arguments.last == "--help" { return }
+            if arguments.last == "--help" {
+                asksForHelp = true
+                return
+            }
         }
         tail = Array(words[index...])
         if !tail.isEmpty { arguments += ["--", Self.pack(tail)] }
@@ -50,7 +55,9 @@ package struct FlagScanner {
     ) throws(UsageError) -> [String] {
         let strings = raw.words.map { RawArguments.string($0) }
         guard let verb = strings.first, verbs.contains(verb) else { return strings }
-        return [verb] + (try FlagScanner(words: Array(raw.words.dropFirst()))).arguments
+        let scanner = try FlagScanner(words: Array(raw.words.dropFirst()))
+        // Behind the verb, ArgumentParser would take `--help` for the command to run.
+        return scanner.asksForHelp ? ["help", verb] : [verb] + scanner.arguments
     }
 
     /// `--name`, `--name=value` or `--name value`.
