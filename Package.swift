@@ -63,14 +63,22 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "MusterModelTests", dependencies: ["MusterModel"], swiftSettings: strict),
+        .testTarget(
+            name: "MusterCLITests",
+            dependencies: [
+                "MusterCLI", "MusterModel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .testTarget(
             name: "MusterTLSTests", dependencies: ["MusterTLS", "COpenSSL", nioCore, nioPosix],
             swiftSettings: strict),
-        .testTarget(
-            name: "MusterCLITests", dependencies: ["MusterCLI"], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
             dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
             swiftSettings: strict),
+        // Depends on nothing of ours: it runs the `muster` that is built beside it.
+        .testTarget(name: "EndToEndTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

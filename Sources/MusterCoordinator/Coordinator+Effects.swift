@@ -128,7 +128,8 @@ extension Coordinator {
         record.encode(into: &bytes)
         let encoded = bytes
         try store(of: job) { try $0.keep(encoded, of: item) }
-        note(record, Outcome(state: .aborted, ending: .workersLost(Int32(clamping: count))), in: job)
+        note(
+            record, Outcome(state: .aborted, ending: .workersLost(Int32(clamping: count))), in: job)
         if !job.spec.options.ordered { for reader in job.readers { reader.complete(item) } }
         touch(id)
     }

@@ -91,5 +91,7 @@ extension Scheduler {
 
 extension Scheduler {
     /// Jobs of which the worker holds items.
-    package func jobs(on id: WorkerID) -> [JobID] { (workers[id]?.held.keys).map { $0.sorted() } ?? [] }
+    package func jobs(on id: WorkerID) -> [JobID] {
+        (workers[id]?.held.keys).map { $0.sorted() } ?? []
+    }
 }

@@ -82,7 +82,8 @@ extension Ending {
     package var words: String {
         switch self {
         case .exited(let code): "exit \(code)"
-        case .signalled(let number): "signal \(number)\(Self.signalName(number).map { " (\($0))" } ?? "")"
+        case .signalled(let number):
+            "signal \(number)\(Self.signalName(number).map { " (\($0))" } ?? "")"
         case .timedOut: "timed out"
         case .cancelled: "cancelled"
         case .outputLimit: "wrote more output than allowed (--max-output)"

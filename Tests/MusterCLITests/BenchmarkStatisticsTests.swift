@@ -10,7 +10,7 @@ struct BenchmarkStatisticsTests {
         "The median is the middle value, or the mean of the two middle ones",
         arguments: [
             ([3.0], 3.0), ([9, 1, 5], 5), ([4, 1, 3, 2], 2.5), ([2, 2, 8, 100, 1], 2),
-        ])
+        ] as [([Double], Double)])
     func median(values: [Double], expected: Double) {
         #expect(Statistics.median(values) == expected)
     }

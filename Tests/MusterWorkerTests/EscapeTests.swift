@@ -18,7 +18,10 @@ enum Escape: String, CaseIterable {
     case closedDescriptors = #"python3 -c "$daemon" ; there"#
     case execChain = #"sh -c "exec setsid sh -c 'exec sh -c \"\$out\"'" & there"#
     case pythonSetsid =
-        #"python3 -c 'import os,sys; os.setsid(); os.execvp("sh", ["sh", "-c", sys.argv[1]])' "$out" & there"#
+        #"""
+        python3 -c 'import os,sys; os.setsid(); os.execvp("sh", ["sh", "-c", sys.argv[1]])' \#
+        "$out" & there
+        """#
     case stopped = #"sh -c ': > up; kill -STOP $$; sleep 1000' & there"#
     case namesInside =
         #"cp /bin/sleep ./') R 1 (' && { setsid ./') R 1 (' 1000 & } ; : > up; there"#

@@ -1,3 +1,5 @@
+// What an item sees in its environment: the allow-list, the job's entries, its own numbers.
+
 import MusterWorker
 import Testing
 

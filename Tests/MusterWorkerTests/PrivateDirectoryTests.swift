@@ -1,3 +1,5 @@
+// Private directories of items: made 0700, found by nobody else, removed without following links.
+
 import FoundationEssentials
 import Glibc
 import MusterWorker
@@ -49,7 +51,7 @@ struct PrivateDirectoryTests {
             let directory = try base.make()
             try shell(
                 """
-                ln -s '\(outside)' link && ln -s '\(outside)/kept' file && ln -s /no/such dangling &&
+                ln -s '\(outside)' link && ln -s '\(outside)/kept' file && ln -s /no/such dangling
                 mkfifo fifo && mkdir -p a/b/c shut/in && touch a/b/c/x shut/in/x .hidden &&
                 ln -s '\(outside)' a/b/link && touch "$(printf 'odd\\nname\\377')" '-rf' &&
                 python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")' &&

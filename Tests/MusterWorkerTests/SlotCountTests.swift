@@ -1,3 +1,5 @@
+// How many slots a machine has: cores, affinity and control-group quotas.
+
 import FoundationEssentials
 import Glibc
 import MusterWorker

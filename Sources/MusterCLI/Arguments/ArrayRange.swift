@@ -1,8 +1,8 @@
 // `--array 1-1000:2%50`: inputs by arithmetic, never stored. Text comes in from RunOptions.swift;
 // Inputs/InputPlan.swift hands the numbers out, or the job carries the ranges themselves.
 
-/// Numbers as a list of ranges with steps, as in Slurm: `1-1000`, `0-15:4`, `1,3,7-9`, and `%50` at the
-/// end for the most that run at a time.
+/// Numbers as a list of ranges with steps, as in Slurm: `1-1000`, `0-15:4`, `1,3,7-9`, and `%50` at
+/// the end for the most that run at a time.
 package struct ArrayRange: Equatable, Sendable {
     package struct Part: Equatable, Sendable {
         package let first: Int
@@ -27,7 +27,9 @@ package struct ArrayRange: Equatable, Sendable {
 
     /// - Throws: `badValue`.
     package init(_ text: String) throws(UsageError) {
-        guard !text.isEmpty else { throw UsageError(.badValue, "is empty; write it as 1-1000:2%50") }
+        guard !text.isEmpty else {
+            throw UsageError(.badValue, "is empty; write it as 1-1000:2%50")
+        }
         let halves = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         throttle =
             halves.count == 2
@@ -41,7 +43,9 @@ package struct ArrayRange: Equatable, Sendable {
         for text in texts {
             let part = try Self.part(text)
             let (sum, overflow) = count.addingReportingOverflow(part.count)
-            guard !overflow else { throw UsageError(.badValue, "has more numbers than can be counted") }
+            guard !overflow else {
+                throw UsageError(.badValue, "has more numbers than can be counted")
+            }
             count = sum
             parts.append(part)
         }

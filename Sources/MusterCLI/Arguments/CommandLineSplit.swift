@@ -1,5 +1,5 @@
-// Takes the words behind the flags apart: the command up to the first `:::`-like word, then groups of
-// inputs. RunOptions.swift passes the tail in; Inputs/InputPlan.swift opens the sources.
+// Takes the words behind the flags apart: the command up to the first `:::`-like word, then groups
+// of inputs. RunOptions.swift passes the tail in; Inputs/InputPlan.swift opens the sources.
 
 /// A command and the sources named behind it.
 package struct CommandLineSplit: Equatable, Sendable {
@@ -49,7 +49,8 @@ package struct CommandLineSplit: Equatable, Sendable {
             }
             if linked, sources.isEmpty, !afterSources {
                 throw UsageError(
-                    .badInputSource, "`\(name)` links to the source before it, and there is none; write "
+                    .badInputSource,
+                    "`\(name)` links to the source before it, and there is none; write "
                         + "`\(name.dropLast())`")
             }
             sources += origins.map { InputSource($0, linked: linked) }

@@ -1,6 +1,7 @@
 // Times and sizes as people write them: `30s`, `1h30m`, `4G`. Used by RunOptions.swift.
 
-/// A length of time: `500ms`, `30s`, `2m`, `1h`, `1d`, joined as in `1h30m`; a bare number is seconds.
+/// A length of time: `500ms`, `30s`, `2m`, `1h`, `1d`, joined as in `1h30m`; a bare number is
+/// seconds.
 package struct DurationFlag: Equatable, Sendable {
     package let duration: Duration
 
@@ -18,19 +19,23 @@ package struct DurationFlag: Equatable, Sendable {
     /// - Throws: `badValue`.
     package init(_ text: String) throws(UsageError) {
         let error = UsageError(
-            .badValue, "`\(text)` is not a time; write a number with a unit, such as 500ms, 30s, 2m or "
+            .badValue,
+            "`\(text)` is not a time; write a number with a unit, such as 500ms, 30s, 2m or "
                 + "1h (a number alone is seconds)")
         var rest = text.utf8[...]
         var total = Duration.zero
         repeat {
             guard let number = DecimalText(prefix: &rest) else { throw error }
-            let name = String(rest.prefix { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }) ?? ""
+            let name =
+                String(rest.prefix { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }) ?? ""
             rest = rest.dropFirst(name.utf8.count)
             let bare = name.isEmpty && total == .zero && rest.isEmpty
             guard let unit = Self.units.first(where: { $0.name == (bare ? "s" : name) }) else {
                 throw error
             }
-            guard let nanoseconds = number.scaled(by: unit.nanoseconds) else { throw Self.tooLong(text) }
+            guard let nanoseconds = number.scaled(by: unit.nanoseconds) else {
+                throw Self.tooLong(text)
+            }
             total += .nanoseconds(nanoseconds)
             if total > .seconds(Self.mostSeconds) { throw Self.tooLong(text) }
         } while !rest.isEmpty
@@ -53,8 +58,8 @@ package struct DurationFlag: Equatable, Sendable {
     }
 }
 
-/// A number of bytes: `4096`, `16M`, `1.5G`. As in GNU parallel `K M G T P` are powers of 1024 (also
-/// written `Ki`, `KiB`), `k m g t p` powers of 1000.
+/// A number of bytes: `4096`, `16M`, `1.5G`. As in GNU parallel `K M G T P` are powers of 1024
+/// (also written `Ki`, `KiB`), `k m g t p` powers of 1000.
 package struct ByteSizeFlag: Equatable, Sendable {
     package let bytes: Int
 
@@ -65,7 +70,8 @@ package struct ByteSizeFlag: Equatable, Sendable {
     /// - Throws: `badValue`, also for zero.
     package init(_ text: String) throws(UsageError) {
         let error = UsageError(
-            .badValue, "`\(text)` is not a size; write a number of bytes, such as 4096, 64K, 16M or 4G")
+            .badValue,
+            "`\(text)` is not a size; write a number of bytes, such as 4096, 64K, 16M or 4G")
         var rest = text.utf8[...]
         guard let number = DecimalText(prefix: &rest) else { throw error }
         var scale: Int64 = 1
@@ -74,7 +80,9 @@ package struct ByteSizeFlag: Equatable, Sendable {
             let lower = unit.contains(letter)
             guard let power = "kmgtp".utf8.firstIndex(of: letter | 0x20) else { throw error }
             let suffix = String(rest.dropFirst()) ?? "?"
-            guard suffix.isEmpty || (!lower && (suffix == "i" || suffix == "iB")) else { throw error }
+            guard suffix.isEmpty || (!lower && (suffix == "i" || suffix == "iB")) else {
+                throw error
+            }
             let exponent = "kmgtp".utf8.distance(from: "kmgtp".utf8.startIndex, to: power) + 1
             for _ in 0..<exponent { scale *= lower ? 1000 : 1024 }
         }

@@ -1,7 +1,7 @@
-// Finds where the command begins. The raw words behind `run` or `submit` come in; out goes a list that
-// ArgumentParser cannot misread: each flag in its long form with its value, then `--` and the tail as one
-// word. ArgumentParser alone would take an unknown flag for the command, look for `--help` inside the
-// user's command, and split every word of a long tail into letters.
+// Finds where the command begins. The raw words behind `run` or `submit` come in; out goes a list
+// that ArgumentParser cannot misread: each flag in its long form with its value, then `--` and the
+// tail as one word. ArgumentParser alone would take an unknown flag for the command, look for
+// `--help` inside the user's command, and split every word of a long tail into letters.
 // CommandLineSplit.swift takes the tail apart.
 
 package struct FlagScanner {
@@ -40,8 +40,8 @@ package struct FlagScanner {
         if !tail.isEmpty { arguments += ["--", Self.pack(tail)] }
     }
 
-    /// The words for ArgumentParser of a whole line, the verb included. Lines of other verbs pass as
-    /// they are.
+    /// The words for ArgumentParser of a whole line, the verb included. Lines of other verbs pass
+    /// as they are.
     ///
     /// - Parameter verbs: the verbs that take a command.
     /// - Throws: as `init(words:specs:)`.
@@ -64,7 +64,8 @@ package struct FlagScanner {
         }
         if let equals {
             guard spec.takesValue else {
-                throw UsageError(.unexpectedValue, "`--\(name)` takes no value; leave out what follows =")
+                throw UsageError(
+                    .unexpectedValue, "`--\(name)` takes no value; leave out what follows =")
             }
             append(spec, Array(word[(equals + 1)...]))
         } else if spec.takesValue {
@@ -78,13 +79,17 @@ package struct FlagScanner {
     private mutating func letters(
         of word: [UInt8], _ words: [[UInt8]], _ index: inout Int
     ) throws(UsageError) {
+        if specs.contains(where: { word[1...].elementsEqual($0.name.utf8) && $0.name.count > 1 }) {
+            throw Suggestions.unknownFlag(RawArguments.string(word), specs: specs)
+        }
         var position = 1
         while position < word.count {
             let letter = Character(Unicode.Scalar(word[position]))
             guard let spec = specs.first(where: { $0.letters.contains(letter) }) else {
                 let whole = RawArguments.string(word)
                 throw Suggestions.unknownFlag(
-                    position == 1 && letter.isASCII ? "-\(letter)" : whole, within: whole, specs: specs)
+                    position == 1 && letter.isASCII ? "-\(letter)" : whole, within: whole,
+                    specs: specs)
             }
             position += 1
             if !spec.takesValue {
@@ -105,7 +110,8 @@ package struct FlagScanner {
         of flag: String, _ words: [[UInt8]], _ index: inout Int
     ) throws(UsageError) -> [UInt8] {
         guard index < words.count else {
-            throw UsageError(.missingValue, "`\(flag)` needs a value behind it; see muster run --help")
+            throw UsageError(
+                .missingValue, "`\(flag)` needs a value behind it; see muster run --help")
         }
         index += 1
         return words[index - 1]

@@ -1,6 +1,6 @@
-// The flags of `run` and `submit` by name, and whether a value follows. FlagScanner.swift needs that
-// before ArgumentParser runs, to know where the command begins; RunOptions.swift declares the same
-// flags with their help, and a test keeps the two alike.
+// The flags of `run` and `submit` by name, and whether a value follows. FlagScanner.swift needs
+// that before ArgumentParser runs, to know where the command begins; RunOptions.swift declares the
+// same flags with their help, and a test keeps the two alike.
 
 /// One flag in all its spellings.
 package struct FlagSpec: Equatable, Sendable {

@@ -15,7 +15,8 @@ package enum NumberFlag {
         }
         guard let number = Int(text), range.contains(number) else {
             throw UsageError(
-                .badValue, "`\(text)` is out of range; "
+                .badValue,
+                "`\(text)` is out of range; "
                     + "from \(range.lowerBound) to \(range.upperBound) is possible")
         }
         return number

@@ -13,18 +13,22 @@ package struct InputOptions: ParsableArguments {
         transform: { try NumberFlag.parse($0, in: 1...100_000) })
     package var perItem = 1
 
-    @Flag(name: [.customShort("0"), .customLong("null")], help: "Inputs end with NUL, not a line break.")
+    @Flag(
+        name: [.customShort("0"), .customLong("null")],
+        help: "Inputs end with NUL, not a line break.")
     package var null = false
 
     @Option(
         name: [.customShort("d"), .customLong("delimiter")], parsing: .unconditional,
-        help: ArgumentHelp("Inputs end with this text; \\n \\t \\0 \\xHH are known.", valueName: "text"),
+        help: ArgumentHelp(
+            "Inputs end with this text; \\n \\t \\0 \\xHH are known.", valueName: "text"),
         transform: { try DelimiterFlag.bytes($0) })
     package var delimiter: [UInt8]?
 
     @Option(
         name: [.customShort("a"), .customLong("arg-file")], parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("Read inputs from this file, - is stdin; repeatable.", valueName: "file"),
+        help: ArgumentHelp(
+            "Read inputs from this file, - is stdin; repeatable.", valueName: "file"),
         transform: { try PathFlag.bytes($0) })
     package var argumentFiles: [[UInt8]] = []
 
@@ -57,13 +61,15 @@ package struct InputOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Numbers as inputs: 1-1000:2%50 (step 2, 50 at a time).", valueName: "range"),
+        help: ArgumentHelp(
+            "Numbers as inputs: 1-1000:2%50 (step 2, 50 at a time).", valueName: "range"),
         transform: { try ArrayRange($0) })
     package var array: ArrayRange?
 }
 
 extension RunOptions {
-    /// The sources in their order: `-a` files, then the groups behind the command, else standard input.
+    /// The sources in their order: `-a` files, then the groups behind the command, else standard
+    /// input.
     ///
     /// - Throws: `badInputSource`.
     package func sources() throws(UsageError) -> [InputSource] {

@@ -37,6 +37,8 @@ package struct RunOptions: ParsableArguments {
     }
 
     package func validate() throws {
+        // ArgumentParser captures --help with the tail; a tail of the user's own begins with --.
+        if tail.first == "--help" { throw CleanExit.helpRequest() }
         let conflicts: [(Bool, String)] = [
             (running.shell && running.noShell, "--shell and --no-shell"),
             (input.null && input.delimiter != nil, "-0 and -d"),
@@ -61,41 +63,49 @@ package struct RunOptions: ParsableArguments {
 package struct OutputOptions: ParsableArguments {
     package init() {}
 
-    @Flag(name: [.customShort("k"), .customLong("keep-order")],
+    @Flag(
+        name: [.customShort("k"), .customLong("keep-order")],
         help: "Output in input order: always so, accepted for GNU parallel's users.")
     package var keepOrder = false
 
     @Flag(help: "Output each item as soon as it has ended.")
     package var unordered = false
 
-    @Flag(name: [.customLong("line-buffer"), .customLong("lb")],
+    @Flag(
+        name: [.customLong("line-buffer"), .customLong("lb")],
         help: "Pass on lines of the first unfinished item as they come.")
     package var lineBuffer = false
 
     @Flag(help: "Begin each output line with the item's input and a TAB.")
     package var tag = false
 
-    @Option(parsing: .unconditional,
-        help: ArgumentHelp("As --tag, with this text; it may hold {} and its kin.", valueName: "text"),
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "As --tag, with this text; it may hold {} and its kin.", valueName: "text"),
         transform: RawArguments.bytes(of:))
     package var tagstring: [UInt8]?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Most bytes of finished results that may wait (4G).", valueName: "size"),
         transform: { try ByteSizeFlag($0) })
     package var buffer: ByteSizeFlag?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("An item that writes more than this fails.", valueName: "size"),
         transform: { try ByteSizeFlag($0) })
     package var maxOutput: ByteSizeFlag?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Write one line per item to this file.", valueName: "file"),
         transform: RawArguments.bytes(of:))
     package var joblog: [UInt8]?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Write all results below this directory.", valueName: "dir"),
         transform: RawArguments.bytes(of:))
     package var results: [UInt8]?
@@ -122,54 +132,64 @@ package struct OutputOptions: ParsableArguments {
 package struct RunningOptions: ParsableArguments {
     package init() {}
 
-    @Option(name: [.customShort("j"), .customLong("jobs")], parsing: .unconditional,
+    @Option(
+        name: [.customShort("j"), .customLong("jobs")], parsing: .unconditional,
         help: ArgumentHelp(
             "Slots per worker: N, N% of the cores, -N for all but N.", valueName: "n"),
         transform: { try JobsFlag($0) })
     package var jobs: JobsFlag?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Most items of this job that run at a time.", valueName: "n"),
         transform: { try NumberFlag.parse($0, in: 1...1_000_000_000) })
     package var maxRunning: Int?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Pause between two starts: 20ms, 1s.", valueName: "time"),
         transform: { try DurationFlag($0) })
     package var delay: DurationFlag?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Niceness of the items, from -20 to 19.", valueName: "n"),
         transform: { try NumberFlag.parse($0, in: -20...19) })
     package var nice: Int?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Further attempts for a failed item (0).", valueName: "n"),
         transform: { try NumberFlag.parse($0, in: 0...1_000_000) })
     package var retries = 0
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("End an item after this time: 30s, 2m, 1h, 500ms.", valueName: "time"),
         transform: { try DurationFlag.positive($0) })
     package var timeout: DurationFlag?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Exit codes that count as success (0).", valueName: "codes"),
         transform: { try CodeList($0) })
     package var successCodes = CodeList(codes: [0])
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Give up: now|soon,fail|success|done=N|N%, or never.", valueName: "rule"),
         transform: { HaltFlag(policy: try HaltPolicy.parse($0)) })
     package var halt = HaltFlag(policy: nil)
 
-    @Option(parsing: .unconditionalSingleValue,
+    @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Pass a variable on, or set it; repeatable.", valueName: "name[=value]"),
         transform: { try EnvironmentFlag($0) })
     package var env: [EnvironmentFlag] = []
 
-    @Option(name: .customLong("wd"), parsing: .unconditional,
+    @Option(
+        name: .customLong("wd"), parsing: .unconditional,
         help: ArgumentHelp("Working directory of the items.", valueName: "dir"),
         transform: { try PathFlag.bytes($0) })
     package var workingDirectory: [UInt8]?
@@ -187,11 +207,14 @@ package struct RunningOptions: ParsableArguments {
 package struct JobFlags: ParsableArguments {
     package init() {}
 
-    @Option(parsing: .unconditional,
-        help: ArgumentHelp("Name of the job.", valueName: "name"), transform: { try NameFlag.name($0) })
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Name of the job.", valueName: "name"),
+        transform: { try NameFlag.name($0) })
     package var name: String?
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Jobs of a higher number go first (0).", valueName: "n"),
         transform: { try NumberFlag.parse($0, in: -1_000_000...1_000_000) })
     package var priority = 0
@@ -202,12 +225,14 @@ package struct JobFlags: ParsableArguments {
     @Flag(help: "Run on this machine, whatever is configured.")
     package var local = false
 
-    @Option(parsing: .unconditional,
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("The cluster to use.", valueName: "name"),
         transform: { try NameFlag.name($0) })
     package var cluster: String?
 
-    @Option(name: .customLong("exit-code"), parsing: .unconditional,
+    @Option(
+        name: .customLong("exit-code"), parsing: .unconditional,
         help: ArgumentHelp("What the exit code tells: class, count or first.", valueName: "style"))
     package var exitCode = ExitCodeStyle.class
 }

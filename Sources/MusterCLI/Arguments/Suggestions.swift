@@ -4,13 +4,15 @@
 package enum Suggestions {
     /// Peers' flags and the flag here that does the same.
     private static let flagSynonyms: [String: String] = [
-        "--cwd": "--wd", "--workdir": "--wd", "--chdir": "--wd", "--directory": "--wd", "-D": "--wd",
+        "--cwd": "--wd", "--workdir": "--wd", "--chdir": "--wd", "--directory": "--wd",
+        "-D": "--wd",
         "--max-procs": "--jobs", "-P": "--jobs", "--procs": "--jobs", "--workers": "--jobs",
         "--parallel": "--jobs", "--threads": "--jobs", "--concurrency": "--jobs",
         "--ntasks": "--jobs", "--slots": "--jobs", "--ordered": "--keep-order",
         "--keep": "--keep-order", "--ungroup": "--lb", "-u": "--lb", "--linebuffer": "--lb",
         "--xapply": "--link", "--zip": "--link", "--max-replace-args": "--max-args",
-        "--shuffle": "--shuf", "--random": "--shuf", "--dryrun": "--dry-run", "--retry": "--retries",
+        "--shuffle": "--shuf", "--random": "--shuf", "--dryrun": "--dry-run",
+        "--retry": "--retries",
         "--log": "--joblog", "--job-log": "--joblog", "--time-limit": "--timeout",
         "--time": "--timeout", "--job-name": "--name", "--silent": "--quiet",
         "--each-line": "--arg-file", "--from-file": "--arg-file", "--export": "--env",
@@ -43,7 +45,7 @@ package enum Suggestions {
     ) -> UsageError {
         let place = word.map { $0 == flag ? "" : " in `\($0)`" } ?? ""
         var message = "unknown flag `\(flag)`\(place)"
-        if let near = nearestFlag(to: flag, specs: specs) ?? word.flatMap({ oneDash($0, specs: specs) }) {
+        if let near = nearestFlag(to: flag, specs: specs) {
             message += "; did you mean `\(near)`?"
         } else {
             message += "; see muster run --help."
@@ -60,7 +62,8 @@ package enum Suggestions {
         if near.isEmpty { near = nearest(to: verb, among: known).map { [$0] } ?? [] }
         let advice =
             near.isEmpty
-            ? "see muster --help" : "did you mean \(near.map { "`\($0)`" }.joined(separator: " or "))?"
+            ? "see muster --help"
+            : "did you mean \(near.map { "`\($0)`" }.joined(separator: " or "))?"
         return UsageError(.unknownVerb, "unknown command `\(verb)`; \(advice)")
     }
 
@@ -68,14 +71,8 @@ package enum Suggestions {
     static func nearestFlag(to flag: String, specs: [FlagSpec]) -> String? {
         let known = specs.flatMap(\.spellings)
         if let synonym = flagSynonyms[flag], known.contains(synonym) { return synonym }
-        guard flag.hasPrefix("--") else { return nil }
+        guard flag.hasPrefix("--") else { return known.first { $0 == "-" + flag } }
         return nearest(to: flag, among: known.filter { $0.hasPrefix("--") })
-    }
-
-    /// `-jobs` for `--jobs`.
-    private static func oneDash(_ word: String, specs: [FlagSpec]) -> String? {
-        let name = "-" + (word.split(separator: "=", maxSplits: 1).first ?? "")
-        return specs.flatMap(\.spellings).first { $0 == name }
     }
 
     /// The only word that begins like `text`, else the closest one within a third of its length.

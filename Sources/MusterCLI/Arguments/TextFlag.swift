@@ -1,4 +1,5 @@
-// Flags whose value is text: names, paths, variables, delimiters. Text comes in from RunOptions.swift.
+// Flags whose value is text: names, paths, variables, delimiters. Text comes in from
+// RunOptions.swift.
 
 /// `--halt`, where nil stands for never.
 package struct HaltFlag: Equatable, Sendable {
@@ -26,7 +27,9 @@ package struct EnvironmentFlag: Equatable, Sendable {
 package enum PathFlag {
     /// - Throws: `badValue` for an empty path.
     package static func bytes(_ text: String) throws(UsageError) -> [UInt8] {
-        guard !text.isEmpty else { throw UsageError(.badValue, "is empty; name a file or directory") }
+        guard !text.isEmpty else {
+            throw UsageError(.badValue, "is empty; name a file or directory")
+        }
         return RawArguments.bytes(of: text)
     }
 }
@@ -56,7 +59,8 @@ package enum HeaderFlag {
     /// - Throws: `badValue` for anything but `:`.
     package static func parse(_ text: String) throws(UsageError) -> Bool {
         guard text == ":" else {
-            throw UsageError(.badValue, "only `:` is known: the first record of each source is its header")
+            throw UsageError(
+                .badValue, "only `:` is known: the first record of each source is its header")
         }
         return true
     }
@@ -89,8 +93,10 @@ package enum DelimiterFlag {
     /// The byte that an escape at the start of `text` stands for, and the escape's length.
     static func escape(_ text: ArraySlice<UInt8>) throws(UsageError) -> (UInt8, Int) {
         let letters: [UInt8: UInt8] = [
-            UInt8(ascii: "n"): 10, UInt8(ascii: "t"): 9, UInt8(ascii: "r"): 13, UInt8(ascii: "0"): 0,
-            UInt8(ascii: "\\"): 92, UInt8(ascii: "a"): 7, UInt8(ascii: "b"): 8, UInt8(ascii: "f"): 12,
+            UInt8(ascii: "n"): 10, UInt8(ascii: "t"): 9, UInt8(ascii: "r"): 13,
+            UInt8(ascii: "0"): 0,
+            UInt8(ascii: "\\"): 92, UInt8(ascii: "a"): 7, UInt8(ascii: "b"): 8,
+            UInt8(ascii: "f"): 12,
             UInt8(ascii: "v"): 11,
         ]
         let rest = text.dropFirst()
@@ -104,7 +110,8 @@ package enum DelimiterFlag {
             }
         }
         throw UsageError(
-            .badValue, "`\(String(decoding: text.prefix(2), as: UTF8.self))` is no known escape; "
+            .badValue,
+            "`\(String(decoding: text.prefix(2), as: UTF8.self))` is no known escape; "
                 + "\\n \\t \\r \\0 \\xHH and \\\\ are")
     }
 }

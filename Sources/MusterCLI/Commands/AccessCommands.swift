@@ -50,7 +50,8 @@ struct TokenList: AsyncParsableCommand {
     @OptionGroup var output: OutputFlags
 
     func run() async throws {
-        guard case .tokens(let tokens) = try await ClusterAccess.ask(.tokens, cluster.cluster) else {
+        guard case .tokens(let tokens) = try await ClusterAccess.ask(.tokens, cluster.cluster)
+        else {
             return
         }
         if output.json {
@@ -84,7 +85,8 @@ struct LoginCommand: AsyncParsableCommand {
     var coordinator: String
     @Option(help: ArgumentHelp("File with the token, - for stdin.", valueName: "file"))
     var tokenFile: String?
-    @Option(help: ArgumentHelp("Where tokens are redeemed (the next port).", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp("Where tokens are redeemed (the next port).", valueName: "host:port"))
     var enrol: String?
     @Option(help: ArgumentHelp("What to call the cluster here.", valueName: "name"))
     var name: String?
@@ -97,7 +99,9 @@ struct LoginCommand: AsyncParsableCommand {
         guard token.role != .worker else {
             throw MusterError(
                 .authentication,
-                "this token is for a worker; `muster token create --client` makes one to log in with")
+                "this token is for a worker; `muster token create --client` makes one to log in "
+                    + "with"
+            )
         }
         let at = try enrol.map { try HostPort($0) }
         let enrolled = try await EnrolmentClient.enrol(
@@ -110,7 +114,9 @@ struct LoginCommand: AsyncParsableCommand {
         let chosen = name ?? freeName(for: profile, in: store)
         try store.save(chosen, profile, identity: enrolled.identity, authority: enrolled.authority)
         try store.use(chosen)
-        guard case .status(let status) = try await ClusterAccess.ask(.status, chosen) else { return }
+        guard case .status(let status) = try await ClusterAccess.ask(.status, chosen) else {
+            return
+        }
         Output.note(
             "logged in to \(chosen) as \(enrolled.role.rawValue) \(enrolled.name): "
                 + "\(status.workers.count) workers, \(status.slots) slots")
@@ -119,7 +125,8 @@ struct LoginCommand: AsyncParsableCommand {
     /// The host's name, unless another cluster has it.
     private func freeName(for profile: ClusterProfile, in store: ProfileStore) -> String {
         let host = String(profile.host.map { $0 == ":" ? "-" : $0 })
-        for candidate in [host, "\(host)-\(profile.port)"] where PeerIdentity.isValidName(candidate) {
+        for candidate in [host, "\(host)-\(profile.port)"] where PeerIdentity.isValidName(candidate)
+        {
             guard let known = try? store.load(candidate) else { return candidate }
             if known.cluster == profile.cluster && known.role == profile.role { return candidate }
         }

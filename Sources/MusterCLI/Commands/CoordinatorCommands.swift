@@ -28,7 +28,8 @@ struct CoordinatorStart: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Where members connect (127.0.0.1:7077).", valueName: "host:port"))
     var listen = "127.0.0.1:7077"
-    @Option(help: ArgumentHelp("Where tokens are redeemed (the next port).", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp("Where tokens are redeemed (the next port).", valueName: "host:port"))
     var enrolListen: String?
     @Option(help: ArgumentHelp("Where the cluster's keys and records are.", valueName: "dir"))
     var stateDir: String?
@@ -86,9 +87,11 @@ struct CoordinatorStart: AsyncParsableCommand {
         let everywhere = ["0.0.0.0", "::"].contains(address.host)
         let host = everywhere ? Places.hostName : address.host
         let reach = HostPort.text(host, server.port)
-        Log.line("coordinator of cluster \(server.authority.clusterID) listens on \(server.address)")
+        Log.line(
+            "coordinator of cluster \(server.authority.clusterID) listens on \(server.address)")
         Log.line("to add a worker:")
-        Log.line("    muster token create --worker > w.tok        # here; good once, for 15 minutes")
+        Log.line(
+            "    muster token create --worker > w.tok        # here; good once, for 15 minutes")
         Log.line("    muster join \(reach) --token-file w.tok     # there")
     }
 }

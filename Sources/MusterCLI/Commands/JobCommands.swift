@@ -104,7 +104,8 @@ struct ListJobs: AsyncParsableCommand {
 
 struct ShowJob: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "One job: its counts, failures and what happened on the way.")
+        commandName: "show", abstract: "One job: its counts, failures and what happened on the way."
+    )
     @OptionGroup var job: JobFlag
     @OptionGroup var output: OutputFlags
 
@@ -127,7 +128,9 @@ struct ShowJob: AsyncParsableCommand {
         Output.line(
             "attempts   \(it.lostAttempts) lost with their worker and made again, "
                 + "\(it.refusedResults) late results refused")
-        if !detail.workers.isEmpty { Output.line("workers    \(detail.workers.joined(separator: " "))") }
+        if !detail.workers.isEmpty {
+            Output.line("workers    \(detail.workers.joined(separator: " "))")
+        }
         for event in detail.events { Output.line("event      \(Escaping.visible(event))") }
         for item in detail.items.prefix(100) {
             let worker = item.worker.map { " on \($0)" } ?? ""
@@ -136,7 +139,9 @@ struct ShowJob: AsyncParsableCommand {
                 "item \(it.id).\(item.item)  \(item.state)  \(item.cause)\(worker), attempt "
                     + "\(item.attempt)\(Escaping.visible(last))")
         }
-        if detail.items.count > 100 { Output.line("… and \(detail.items.count - 100) more; --json has all") }
+        if detail.items.count > 100 {
+            Output.line("… and \(detail.items.count - 100) more; --json has all")
+        }
     }
 }
 

@@ -123,7 +123,9 @@ struct Root: ParsableCommand {
         "explain", "status", "coordinator", "worker", "join", "token", "login", "cluster",
         "benchmark", "completions", "help",
     ]
-    static let longVerbs = ["job list", "job remove", "job show", "worker list", "coordinator start"]
+    static let longVerbs = [
+        "job list", "job remove", "job show", "worker list", "coordinator start",
+    ]
 }
 
 struct RunCommand: AsyncParsableCommand {
@@ -155,7 +157,8 @@ struct CompletionsCommand: ParsableCommand {
 
     func run() throws {
         guard let shell = CompletionShell(rawValue: shell) else {
-            throw MusterError(.usage, "completions exist for bash, zsh and fish, not for '\(shell)'")
+            throw MusterError(
+                .usage, "completions exist for bash, zsh and fish, not for '\(shell)'")
         }
         Output.line(Root.completionScript(for: shell))
     }

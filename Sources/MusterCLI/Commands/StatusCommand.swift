@@ -13,7 +13,8 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws { try await Self.show(cluster, output, withJobs: true) }
 
     static func ask(_ cluster: ClusterFlag) async throws -> ClusterStatus {
-        guard case .status(let status) = try await ClusterAccess.ask(.status, cluster.cluster) else {
+        guard case .status(let status) = try await ClusterAccess.ask(.status, cluster.cluster)
+        else {
             throw MusterError(.malformed, "the coordinator's answer is no status")
         }
         return status
@@ -27,8 +28,8 @@ struct StatusCommand: AsyncParsableCommand {
         if output.quiet { return Output.line(status.cluster) }
         let up = DurationText.text(.seconds(Int64(status.upSeconds)))
         Output.line(
-            "cluster \(status.cluster), coordinator \(status.coordinator) (muster \(status.version), "
-                + "pid \(status.pid)), up \(up)")
+            "cluster \(status.cluster), coordinator \(status.coordinator) (muster "
+                + "\(status.version), pid \(status.pid)), up \(up)")
         let workers = NumberText.counted(status.workers.count, "worker")
         let open = status.jobs.filter { !$0.isOver }
         Output.line(
@@ -36,7 +37,8 @@ struct StatusCommand: AsyncParsableCommand {
                 + "\(NumberText.counted(open.count, "job")) not over, \(status.jobs.count) known; "
                 + "\(ByteText.text(status.residentBytes)) of memory")
         if let address = status.enrolAddress {
-            Output.line("enrolment is open at \(address) for \(NumberText.counted(status.tokens, "token"))")
+            Output.line(
+                "enrolment is open at \(address) for \(NumberText.counted(status.tokens, "token"))")
         }
         if !status.workers.isEmpty {
             Output.line("")

@@ -20,15 +20,16 @@ struct JoinCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "join", abstract: "Give this machine's cores to a cluster.",
         discussion: """
-            The first time a token is needed; it is exchanged for a certificate, which is kept in the
-            state directory. After that `muster join` alone comes back to the same cluster.
+            The first time a token is needed; it is exchanged for a certificate, which is kept in
+            the state directory. After that `muster join` alone comes back to the same cluster.
             """)
 
     @Argument(help: ArgumentHelp("The coordinator.", valueName: "host:port"))
     var coordinator: String?
     @Option(help: ArgumentHelp("File with the token, - for stdin.", valueName: "file"))
     var tokenFile: String?
-    @Option(help: ArgumentHelp("Where tokens are redeemed (the next port).", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp("Where tokens are redeemed (the next port).", valueName: "host:port"))
     var enrol: String?
     @Option(help: ArgumentHelp("The worker's name (the host's).", valueName: "name"))
     var name: String?
@@ -50,7 +51,8 @@ struct JoinCommand: AsyncParsableCommand {
         let slots = try jobs.map { try JobsFlag($0).slots(cores: cores) } ?? cores
         guard slots <= Limits.slotsPerWorker else {
             throw MusterError(
-                .usage, "\(slots) slots are too many; a worker has at most \(Limits.slotsPerWorker)")
+                .usage, "\(slots) slots are too many; a worker has at most \(Limits.slotsPerWorker)"
+            )
         }
         if background { return try Background.start(dropping: "--background") }
         let service = WorkerService(
@@ -64,7 +66,8 @@ struct JoinCommand: AsyncParsableCommand {
                     + "--allow-root to mean it")
         }
         try await service.enrol(
-            at: try coordinator.map { try HostPort($0) }, enrolment: try enrol.map { try HostPort($0) },
+            at: try coordinator.map { try HostPort($0) },
+            enrolment: try enrol.map { try HostPort($0) },
             tokenFile: tokenFile ?? Places.variable("MUSTER_TOKEN_FILE"), rejoin: rejoin)
         throw ExitStatus(try await service.serve(nursery))
     }
@@ -84,7 +87,8 @@ struct WorkerList: AsyncParsableCommand {
         }
         if output.quiet { return status.workers.forEach { Output.line($0.name) } }
         if status.workers.isEmpty && !output.plain {
-            return Output.note("no worker has joined; `muster token create --worker` starts one's way in")
+            return Output.note(
+                "no worker has joined; `muster token create --worker` starts one's way in")
         }
         Output.table(Self.table(status.workers), plain: output.plain)
     }
@@ -147,14 +151,16 @@ struct WorkerWait: AsyncParsableCommand {
             if ready >= count { return }
             try await Task.sleep(for: .milliseconds(50))
         } while ContinuousClock.now < end
-        Output.note("\(ready) of \(count) workers are ready after \(DurationText.text(timeout.duration))")
+        Output.note(
+            "\(ready) of \(count) workers are ready after \(DurationText.text(timeout.duration))")
         throw ExitStatus(124)
     }
 }
 
 struct WorkerDrain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "drain", abstract: "Let a worker finish what it runs and give it nothing more.")
+        commandName: "drain", abstract: "Let a worker finish what it runs and give it nothing more."
+    )
     @Argument(help: "The worker's name.") var name: String
     @OptionGroup var cluster: ClusterFlag
 

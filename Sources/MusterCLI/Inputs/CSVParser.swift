@@ -1,5 +1,5 @@
-// Fields of a CSV record after RFC 4180. Lines come in from RecordReader.swift, one or several per record,
-// since a line break may stand inside quotes.
+// Fields of a CSV record after RFC 4180. Lines come in from RecordReader.swift, one or several per
+// record, since a line break may stand inside quotes.
 
 /// Takes lines until a record is complete.
 struct CSVParser {

@@ -1,11 +1,11 @@
-// `-C`: cuts one input into columns. The pattern's text comes in from RunOptions+Inputs.swift; the input's
-// bytes come in and columns go out in RecordReader.swift.
+// `-C`: cuts one input into columns. The pattern's text comes in from RunOptions+Inputs.swift; the
+// input's bytes come in and columns go out in RecordReader.swift.
 
 /// A separator of columns: literal text, or a simple pattern of single-byte steps.
 ///
-/// Known of GNU parallel's regular expressions: `\t` `\n` `\s` `\\` `\|` …, sets such as `[,;]`, and `+`
-/// behind any of them. A single byte stands for itself, also `|` and `.`. Anything else is refused.
-/// As in GNU parallel, blanks around each column are cut off.
+/// Known of GNU parallel's regular expressions: `\t` `\n` `\s` `\\` `\|` …, sets such as `[,;]`,
+/// and `+` behind any of them. A single byte stands for itself, also `|` and `.`. Anything else is
+/// refused. As in GNU parallel, blanks around each column are cut off.
 package struct ColumnPattern: Equatable, Sendable {
     private struct Step: Equatable, Sendable {
         /// The bytes that match.
@@ -30,7 +30,8 @@ package struct ColumnPattern: Equatable, Sendable {
     package init(_ text: String) throws(UsageError) {
         let bytes = RawArguments.bytes(of: text)
         guard !bytes.isEmpty else {
-            throw UsageError(.badValue, "is empty; give what stands between two columns, such as , or \\t")
+            throw UsageError(
+                .badValue, "is empty; give what stands between two columns, such as , or \\t")
         }
         var steps: [Step] = []
         var index = 0
@@ -56,7 +57,8 @@ package struct ColumnPattern: Equatable, Sendable {
                 index += length
             } else if "*?|(){}^$.+]".utf8.contains(byte) {
                 throw UsageError(
-                    .badValue, "`\(Character(Unicode.Scalar(byte)))` is not known here: use text, \\t, "
+                    .badValue,
+                    "`\(Character(Unicode.Scalar(byte)))` is not known here: use text, \\t, "
                         + "\\s, [,;] and + ; put \\ before it to mean the character")
             } else {
                 members.insert(byte)
@@ -131,8 +133,8 @@ package struct ColumnPattern: Equatable, Sendable {
         return columns
     }
 
-    /// The bytes that the pattern takes at the start of `input`; 0 when it does not match. A `+` takes
-    /// as many bytes as it can and gives none back.
+    /// The bytes that the pattern takes at the start of `input`; 0 when it does not match. A `+`
+    /// takes as many bytes as it can and gives none back.
     private func match(_ input: ArraySlice<UInt8>) -> Int {
         var index = input.startIndex
         for step in steps {

@@ -1,5 +1,6 @@
-// Records kept in memory in one piece: the sources of a product behind the first, what `--link` may start
-// again, and everything for `--shuf`. Filled and read by SourceCombination.swift and InputPlan.swift.
+// Records kept in memory in one piece: the sources of a product behind the first, what `--link` may
+// start again, and everything for `--shuf`. Filled and read by SourceCombination.swift and
+// InputPlan.swift.
 
 import MusterModel
 
@@ -29,8 +30,8 @@ struct HeldRecords {
     }
 }
 
-/// A small, fast generator with a seed, the same on every machine (SplitMix64, Steele, Lea and Flood,
-/// "Fast splittable pseudorandom number generators", 2014).
+/// A small, fast generator with a seed, the same on every machine (SplitMix64, Steele, Lea and
+/// Flood, "Fast splittable pseudorandom number generators", 2014).
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 

@@ -1,4 +1,5 @@
-// Many items in one piece of memory, as they travel: what InputPlan.nextBatch gives to the submitter.
+// Many items in one piece of memory, as they travel: what InputPlan.nextBatch gives to the
+// submitter.
 
 package import MusterModel
 

@@ -1,18 +1,18 @@
-// From sources to items. Sources and settings come in from the command line; the submitter takes items
-// out one by one or in batches. Sources are opened at once, so that a missing file is told before a job
-// exists, and read only as far as items are asked for.
+// From sources to items. Sources and settings come in from the command line; the submitter takes
+// items out one by one or in batches. Sources are opened at once, so that a missing file is told
+// before a job exists, and read only as far as items are asked for.
 
 import MusterModel
 
 /// All items of a job, in input order. Reading moves it on: do not go on with a copy.
 package struct InputPlan {
-    /// The numbers, when the items are just these in their order: such a job carries the range itself
-    /// and stores no item. `next` and `nextBatch` give the same numbers as text.
+    /// The numbers, when the items are just these in their order: such a job carries the range
+    /// itself and stores no item. `next` and `nextBatch` give the same numbers as text.
     package let array: ArrayRange?
     /// Names of an item's first fields (`--header :`).
     package let names: [[UInt8]]
-    /// Fields of each item, for `CommandTemplate`; nil when they differ (`-C`, `--csv`). The last item may
-    /// have fewer with `-n`.
+    /// Fields of each item, for `CommandTemplate`; nil when they differ (`-C`, `--csv`). The last
+    /// item may have fewer with `-n`.
     package let fieldCount: Int?
     /// Whether items are read from a terminal: somebody may wonder why nothing happens.
     package let readsTerminal: Bool
@@ -61,7 +61,8 @@ package struct InputPlan {
             return
         }
         guard !sources.isEmpty else {
-            throw InputError(.badCombination, "there is no input; give a file, ::: values or a pipe")
+            throw InputError(
+                .badCombination, "there is no input; give a file, ::: values or a pipe")
         }
         guard sources.count(where: { $0.origin == .standardInput }) <= 1 else {
             throw InputError(.badCombination, "standard input can be read only once; name it once")
@@ -150,8 +151,8 @@ package struct InputPlan {
 
     // MARK: batches
 
-    /// Up to `maxItems` items as they travel; nil at the end. Waits for the first item only: what is
-    /// there already goes out rather than wait for more to be written.
+    /// Up to `maxItems` items as they travel; nil at the end. Waits for the first item only: what
+    /// is there already goes out rather than wait for more to be written.
     ///
     /// - Parameters:
     ///   - maxItems: at least one.
@@ -160,7 +161,9 @@ package struct InputPlan {
     package mutating func nextBatch(
         maxItems: Int, maxBytes: Int
     ) throws(InputError) -> InputBatch? {
-        if let plainLines { return try plainLines.nextBatch(maxItems: maxItems, maxBytes: maxBytes) }
+        if let plainLines {
+            return try plainLines.nextBatch(maxItems: maxItems, maxBytes: maxBytes)
+        }
         var batch = InputBatch()
         while batch.count < max(maxItems, 1) {
             if batch.count > 0, waiting == nil, !holdsItem { break }

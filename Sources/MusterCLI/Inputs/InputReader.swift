@@ -1,19 +1,20 @@
-// Reads a file descriptor in large blocks and cuts it at separators. Bytes come in through read(2), one
-// record at a time goes out to RecordReader.swift, or a whole batch in the plain case. Memory is one
-// block, or one record where a record is longer.
+// Reads a file descriptor in large blocks and cuts it at separators. Bytes come in through read(2),
+// one record at a time goes out to RecordReader.swift, or a whole batch in the plain case. Memory
+// is one block, or one record where a record is longer.
 
 import Glibc
 import MusterModel
 
 /// Records of one descriptor: lines, or what `-0` and `-d` make of it.
 ///
-/// A record is every byte between two separators, as it is: `\r` is kept, and so are blanks and NUL. An
-/// empty line is an empty record. The last record needs no separator; behind a last separator there is
-/// no record. Used by one thread at a time.
+/// A record is every byte between two separators, as it is: `\r` is kept, and so are blanks and
+/// NUL. An empty line is an empty record. The last record needs no separator; behind a last
+/// separator there is no record. Used by one thread at a time.
 package final class InputReader {
     /// Read at a time, in bytes; the buffer's size unless one record is longer.
     static let blockBytes = 256 << 10
-    /// Longest record in bytes. Far above the 100 MB of a large line, far below what a length holds.
+    /// Longest record in bytes. Far above the 100 MB of a large line, far below what a length
+    /// holds.
     static let mostRecordBytes = 1 << 30
 
     /// The file's name as shown in errors.
@@ -121,8 +122,8 @@ package final class InputReader {
 
     // MARK: many records
 
-    /// Records as items of one field each; nil at the end. Waits for the first one only: the batch ends
-    /// early rather than wait for more to be written.
+    /// Records as items of one field each; nil at the end. Waits for the first one only: the batch
+    /// ends early rather than wait for more to be written.
     ///
     /// - Parameters:
     ///   - maxItems: at least one.
@@ -170,7 +171,8 @@ package final class InputReader {
         located = nil
     }
 
-    /// Finds the next record; nil at the end, or when it is not all in the buffer and `mayRead` is false.
+    /// Finds the next record; nil at the end, or when it is not all in the buffer and `mayRead` is
+    /// false.
     private func locate(mayRead: Bool) throws(InputError) -> (end: Int, next: Int)? {
         if let located { return located }
         while true {
@@ -216,7 +218,8 @@ package final class InputReader {
         }
         if end - start > mostBytes {
             throw InputError(
-                .tooLong, "an input in \(name) is longer than \(mostBytes) bytes; "
+                .tooLong,
+                "an input in \(name) is longer than \(mostBytes) bytes; "
                     + "is it separated by something else than line breaks? See -0 and -d")
         }
         if capacity - end < Self.blockBytes / 2 { resize(to: capacity * 2) }

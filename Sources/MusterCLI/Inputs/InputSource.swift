@@ -1,5 +1,5 @@
-// Where inputs come from, and how they are to be read and combined. The command line fills these values
-// in; InputPlan.swift opens and reads them.
+// Where inputs come from, and how they are to be read and combined. The command line fills these
+// values in; InputPlan.swift opens and reads them.
 
 /// One source of inputs.
 package struct InputSource: Equatable, Sendable {

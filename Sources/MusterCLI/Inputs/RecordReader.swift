@@ -1,5 +1,5 @@
-// Records of one source as fields: a line, its columns, or a CSV record. InputReader.swift gives the lines
-// (lists have theirs at hand); SourceCombination.swift puts several sources together.
+// Records of one source as fields: a line, its columns, or a CSV record. InputReader.swift gives
+// the lines (lists have theirs at hand); SourceCombination.swift puts several sources together.
 
 /// One opened source. Used by one thread at a time.
 final class RecordReader {
@@ -100,7 +100,8 @@ final class RecordReader {
         var step = parser.add(first)
         while step == .needsMore {
             guard parser.heldBytes <= InputReader.mostRecordBytes else {
-                throw InputError(.tooLong, "the record at line \(firstNumber) of \(name) is too long")
+                throw InputError(
+                    .tooLong, "the record at line \(firstNumber) of \(name) is too long")
             }
             guard lines != nil, let line = try nextLine() else {
                 throw InputError(
@@ -110,7 +111,8 @@ final class RecordReader {
         }
         guard case .complete(let record) = step else {
             throw InputError(
-                .badCSV, "line \(lineNumber) of \(name) has text behind a closing quote; a quote inside "
+                .badCSV,
+                "line \(lineNumber) of \(name) has text behind a closing quote; a quote inside "
                     + "a quoted field is written twice")
         }
         return record

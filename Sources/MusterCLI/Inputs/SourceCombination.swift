@@ -30,7 +30,8 @@ struct SourceGroup {
     }
 }
 
-/// Every combination; the last group varies fastest. The first group is streamed, the others are held.
+/// Every combination; the last group varies fastest. The first group is streamed, the others are
+/// held.
 struct SourceProduct {
     private var first: SourceGroup
     private var rest: [SourceGroup]
@@ -95,8 +96,8 @@ struct SourceProduct {
     }
 }
 
-/// All groups in step; those that end early start again, until the longest has ended. What may be needed
-/// again is held: all but the longest one, from where it is alone.
+/// All groups in step; those that end early start again, until the longest has ended. What may be
+/// needed again is held: all but the longest one, from where it is alone.
 struct SourceCycle {
     private struct Member {
         var group: SourceGroup
@@ -131,7 +132,8 @@ struct SourceCycle {
             let count = members[index].held.count
             guard count > 0 else {
                 throw InputError(
-                    .badCombination, "--link: \(members[index].group.readers[0].name) is empty, so there "
+                    .badCombination,
+                    "--link: \(members[index].group.readers[0].name) is empty, so there "
                         + "is nothing to put beside the inputs of the others")
             }
             record += try members[index].held.record(at: round % count)

@@ -29,7 +29,8 @@ struct AttachedRun {
         let mailbox = connection.mailbox(of: job)
         Signals.handle([SIGINT, SIGTERM, SIGHUP]) { mailbox.put(.signal($0)) }
         let printer = try ResultPrinter(
-            output: options.output, running: options.running, words: words, mode: spec, plan: plan, memory: memory)
+            output: options.output, running: options.running, words: words, mode: spec, plan: plan,
+            memory: memory)
         let watcher = JobWatcher(
             connection: connection, job: job, label: options.job.name ?? commandName,
             printer: printer, progress: ProgressDisplay(options.output, job: isEmbedded ? nil : id),

@@ -149,7 +149,10 @@ final class JobWatcher {
         }
         if summary.cancelled > 0 {
             if !isCancelling {
-                Output.note("job \(job) was cancelled or halted: \(summary.cancelled) items did not run to their end")
+                Output.note(
+                    "job \(job) was cancelled or halted: \(summary.cancelled) items did not run "
+                        + "to their end"
+                )
             }
             return 3
         }

@@ -26,8 +26,8 @@ enum ClusterAccess {
         guard let name = chosen(flag) else {
             throw MusterError(
                 .notFound,
-                "no cluster is configured here; `muster coordinator start` makes one, `muster login "
-                    + "HOST:PORT --token-file F` enrols with another's")
+                "no cluster is configured here; `muster coordinator start` makes one, `muster "
+                    + "login HOST:PORT --token-file F` enrols with another's")
         }
         let store = Places.profiles
         let profile = try store.load(name)

@@ -30,7 +30,8 @@ enum Output {
     static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
         var done = 0
         while done < bytes.count {
-            let n = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
+            let n = Glibc.write(
+                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
             if n > 0 {
                 done += n
             } else if errno == EAGAIN {

@@ -80,7 +80,8 @@ struct HostPort: Hashable {
         var port: Substring?
         if text.hasPrefix("[") {
             guard let end = text.firstIndex(of: "]") else {
-                throw MusterError(.usage, "`\(text)` opens a [ that it does not close; write [::1]:7077")
+                throw MusterError(
+                    .usage, "`\(text)` opens a [ that it does not close; write [::1]:7077")
             }
             host = text[text.index(after: text.startIndex)..<end]
             let rest = text[text.index(after: end)...]

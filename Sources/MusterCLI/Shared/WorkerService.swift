@@ -28,7 +28,9 @@ struct WorkerService {
     }
 
     private var membershipPath: String { "\(stateDirectory)/membership.json" }
-    private var identityFiles: IdentityFiles { IdentityFiles(path: "\(stateDirectory)/identity.pem") }
+    private var identityFiles: IdentityFiles {
+        IdentityFiles(path: "\(stateDirectory)/identity.pem")
+    }
     private var authorityPath: String { "\(stateDirectory)/authority.pem" }
 
     // MARK: Enrolment
@@ -57,7 +59,8 @@ struct WorkerService {
                     + "one, --state-dir names another directory")
         }
         guard let coordinator else {
-            throw MusterError(.usage, "join which coordinator? `muster join HOST:PORT --token-file F`")
+            throw MusterError(
+                .usage, "join which coordinator? `muster join HOST:PORT --token-file F`")
         }
         let token = try TokenFile.read(tokenFile)
         guard token.role == .worker else {
@@ -100,7 +103,8 @@ struct WorkerService {
     /// Serves until told to end. Returns the exit code.
     func serve(_ nursery: Nursery) async throws -> Int32 {
         guard let membership = membership() else {
-            throw MusterError(.system, "the worker's state in \(stateDirectory) is damaged; --rejoin")
+            throw MusterError(
+                .system, "the worker's state in \(stateDirectory) is damaged; --rejoin")
         }
         let lock = try lockDirectory()
         defer { close(lock) }

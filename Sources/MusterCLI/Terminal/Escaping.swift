@@ -1,6 +1,6 @@
-// Names and output made safe to show: what could move the cursor, hide or reorder text becomes visible.
-// Bytes or text of any origin come in, printable text goes out. Every terminal view passes through here;
-// files, pipes and the results themselves do not.
+// Names and output made safe to show: what could move the cursor, hide or reorder text becomes
+// visible. Bytes or text of any origin come in, printable text goes out. Every terminal view passes
+// through here; files, pipes and the results themselves do not.
 
 package enum Escaping {
     /// What stays as it is although it is a control character.
@@ -10,8 +10,8 @@ package enum Escaping {
         case lines
     }
 
-    /// Printable text for `bytes`: `\n`, `\t`, `\r`, `\e`, `\x07` for control characters and for bytes
-    /// that are not UTF-8, `\u{202E}` for invisible and direction-changing ones.
+    /// Printable text for `bytes`: `\n`, `\t`, `\r`, `\e`, `\x07` for control characters and for
+    /// bytes that are not UTF-8, `\u{202E}` for invisible and direction-changing ones.
     package static func visible(_ bytes: [UInt8], keeping: Keeping = .nothing) -> String {
         if bytes.allSatisfy({ (0x20...0x7E).contains($0) }) {
             return String(decoding: bytes, as: UTF8.self)
@@ -55,8 +55,8 @@ package enum Escaping {
         }
     }
 
-    /// Whether a terminal would not print the scalar as a glyph of its own: C0, DEL, C1, separators of
-    /// lines, directional marks, zero-width and other format characters, and tags.
+    /// Whether a terminal would not print the scalar as a glyph of its own: C0, DEL, C1, separators
+    /// of lines, directional marks, zero-width and other format characters, and tags.
     package static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x20...0x7E: return false

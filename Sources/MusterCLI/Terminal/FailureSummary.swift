@@ -1,5 +1,6 @@
-// Many failures in few lines. Failures come in one by one, lines for stderr go out, the most important one
-// last, where the eye rests: `37 items failed with exit 127: `convert` not found on w3, w5`.
+// Many failures in few lines. Failures come in one by one, lines for stderr go out, the most
+// important one last, where the eye rests: `37 items failed with exit 127: `convert` not found on
+// w3, w5`.
 
 /// Groups of equal failures. Memory is bounded by limits on groups and on workers named in each.
 package struct FailureSummary: Equatable, Sendable {

@@ -1,5 +1,5 @@
-// Writes JSON (RFC 8259) straight into bytes, without a tree in between. Values come in in their order,
-// one line of text goes out; RunItemLine.swift and the reading verbs use it.
+// Writes JSON (RFC 8259) straight into bytes, without a tree in between. Values come in in their
+// order, one line of text goes out; RunItemLine.swift and the reading verbs use it.
 
 /// A JSON value in the making. Commas and quotes are its own business; the caller closes nothing.
 package struct JSONText: Equatable, Sendable {
@@ -79,7 +79,8 @@ package struct JSONText: Equatable, Sendable {
         if let number { integer(number) } else { null() }
     }
 
-    /// A field with bytes of any origin: `"name":"text"`, or `"name_b64":"…"` if they are not UTF-8.
+    /// A field with bytes of any origin: `"name":"text"`, or `"name_b64":"…"` if they are not
+    /// UTF-8.
     package mutating func field(_ name: String, text: [UInt8]) {
         if Self.isUTF8(text) {
             key(name)
@@ -144,14 +145,16 @@ package struct JSONText: Equatable, Sendable {
         case 0x0A: bytes.append(UInt8(ascii: "n"))
         case 0x0C: bytes.append(UInt8(ascii: "f"))
         case 0x0D: bytes.append(UInt8(ascii: "r"))
-        default: bytes.append(contentsOf: ("u" + Escaping.hexadecimal(UInt32(byte), digits: 4)).utf8)
+        default:
+            bytes.append(contentsOf: ("u" + Escaping.hexadecimal(UInt32(byte), digits: 4)).utf8)
         }
     }
 
     /// RFC 4648 with padding.
     private mutating func base64(_ data: [UInt8]) {
         separate()
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        let alphabet = Array(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
         bytes.append(UInt8(ascii: "\""))
         bytes.reserveCapacity(bytes.count + data.count / 3 * 4 + 6)
         for start in stride(from: 0, to: data.count, by: 3) {

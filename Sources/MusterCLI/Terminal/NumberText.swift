@@ -31,7 +31,8 @@ package enum DurationText {
         return whole >= 3600 ? "\(whole / 3600):" + minutes : minutes
     }
 
-    /// A length of time in two units at most: `12 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+    /// A length of time in two units at most: `12 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4
+    /// h`.
     package static func text(_ duration: Duration) -> String {
         let (whole, attoseconds) = duration.components
         let seconds = Double(whole) + Double(attoseconds) / 1e18
@@ -55,7 +56,9 @@ package enum ByteText {
         guard bytes.magnitude >= 1024 else { return "\(bytes) B" }
         var value = Double(bytes) / 1024
         for unit in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
-            if value.magnitude < 1023.95 { return NumberText.fixed(value, decimals: 1) + " \(unit)" }
+            if value.magnitude < 1023.95 {
+                return NumberText.fixed(value, decimals: 1) + " \(unit)"
+            }
             value /= 1024
         }
         return NumberText.fixed(value, decimals: 1) + " EiB"

@@ -1,6 +1,6 @@
-// The progress line as text. A snapshot of a job comes in, one line goes out; ProgressPainter.swift decides
-// when and where it is shown. Looks as users of tqdm expect:
-// `41 resize:  42%|████▏     | 504/1200 [00:12<00:17, 41.2 item/s, 8 running, 2 failed]`
+// The progress line as text. A snapshot of a job comes in, one line goes out; ProgressPainter.swift
+// decides when and where it is shown. Looks as users of tqdm expect: `41 resize:  42%|████▏     |
+// 504/1200 [00:12<00:17, 41.2 item/s, 8 running, 2 failed]`
 
 /// What the line tells.
 package struct ProgressSnapshot: Equatable, Sendable {
@@ -89,7 +89,8 @@ package struct ProgressBar: Equatable, Sendable {
     /// Rounded as tqdm does, but 100 % only when nothing is left.
     private func percentage(_ finished: Int, of total: Int) -> String {
         let exact = total > 0 ? Double(finished) / Double(total) * 100 : 100
-        let percent = finished >= total ? 100 : min(99, max(0, Int(exact.rounded(.toNearestOrEven))))
+        let percent =
+            finished >= total ? 100 : min(99, max(0, Int(exact.rounded(.toNearestOrEven))))
         let text = String(percent)
         return String(repeating: " ", count: 3 - text.count) + text + "%"
     }
@@ -100,7 +101,8 @@ package struct ProgressBar: Equatable, Sendable {
             let left = Double(max(0, total - snapshot.finished))
             let rate = snapshot.rate ?? 0
             times += "<"
-            times += left == 0 ? "00:00" : rate > 0 ? DurationText.clock((left / rate).rounded()) : "?"
+            times +=
+                left == 0 ? "00:00" : rate > 0 ? DurationText.clock((left / rate).rounded()) : "?"
         }
         var parts = [times, Self.rateText(snapshot.rate)]
         if snapshot.running > 0 { parts.append("\(snapshot.running) running") }
@@ -112,7 +114,8 @@ package struct ProgressBar: Equatable, Sendable {
         return "[" + parts.joined(separator: ", ") + "]"
     }
 
-    /// Three digits that count: `41.2 item/s`, `1.25k item/s`, or `2.43 s/item` when slower than one.
+    /// Three digits that count: `41.2 item/s`, `1.25k item/s`, or `2.43 s/item` when slower than
+    /// one.
     static func rateText(_ rate: Double?) -> String {
         guard let rate, rate > 0, rate.isFinite else { return "? item/s" }
         if rate < 1 { return threeDigits(1 / rate) + " s/item" }

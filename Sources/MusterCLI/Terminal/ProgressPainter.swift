@@ -1,5 +1,5 @@
-// When to show the progress line and which bytes do it. Snapshots and times come in, bytes for stderr go
-// out; ProgressTerminal.swift writes them. No clock and no descriptor here.
+// When to show the progress line and which bytes do it. Snapshots and times come in, bytes for
+// stderr go out; ProgressTerminal.swift writes them. No clock and no descriptor here.
 
 /// Keeps one line at the bottom of a terminal, or writes a plain line now and then.
 package struct ProgressPainter: Equatable, Sendable {

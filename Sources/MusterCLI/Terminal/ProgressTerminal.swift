@@ -1,5 +1,5 @@
-// The driver of ProgressPainter.swift: asks the terminal for its width and writes to it. Whoever writes
-// results to stdout tells it before and after, so that line and results do not mix.
+// The driver of ProgressPainter.swift: asks the terminal for its width and writes to it. Whoever
+// writes results to stdout tells it before and after, so that line and results do not mix.
 
 import Glibc
 

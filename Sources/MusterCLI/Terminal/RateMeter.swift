@@ -1,8 +1,8 @@
-// A smoothed rate from a growing count. Counts and times come in from whoever follows the job; the bar
-// shows what goes out.
+// A smoothed rate from a growing count. Counts and times come in from whoever follows the job; the
+// bar shows what goes out.
 
-/// Items per second as tqdm smooths it: exponential averages of items and of seconds, each corrected for
-/// its start, and their quotient. Recent times weigh `smoothing`.
+/// Items per second as tqdm smooths it: exponential averages of items and of seconds, each
+/// corrected for its start, and their quotient. Recent times weigh `smoothing`.
 package struct RateMeter: Equatable, Sendable {
     private let smoothing: Double
     private var lastCount: Int

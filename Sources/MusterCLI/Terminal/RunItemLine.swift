@@ -1,5 +1,5 @@
-// One item as a line of `run --json`. The outcome comes in, a JSON object and a line break go out, in the
-// order of the fields below.
+// One item as a line of `run --json`. The outcome comes in, a JSON object and a line break go out,
+// in the order of the fields below.
 
 package struct RunItemLine: Equatable, Sendable {
     /// 1-based.

@@ -16,7 +16,9 @@ package enum SystemTerminal {
 
     /// Whether text of this process may hold more than ASCII, by `LC_ALL`, `LC_CTYPE` and `LANG`.
     package static func usesUTF8(environment: (String) -> String?) -> Bool {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap(environment).first { !$0.isEmpty }
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap(environment).first {
+            !$0.isEmpty
+        }
         guard let locale = locale?.lowercased() else { return false }
         return locale.contains("utf-8") || locale.contains("utf8")
     }

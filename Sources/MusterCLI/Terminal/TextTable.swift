@@ -1,5 +1,5 @@
-// Rows for people and for scripts. Cells come in as text of any origin, lines go out: aligned columns, or
-// TAB-separated for `--plain`.
+// Rows for people and for scripts. Cells come in as text of any origin, lines go out: aligned
+// columns, or TAB-separated for `--plain`.
 
 package struct TextTable: Equatable, Sendable {
     package enum Side: Equatable, Sendable {

@@ -2,8 +2,8 @@
 // unknown origin become text: Escaping.swift and RawArguments.swift.
 
 enum UTF8Scalar {
-    /// The bytes of the valid scalar that starts at `index`; 0 when none does (The Unicode Standard,
-    /// table "Well-Formed UTF-8 Byte Sequences").
+    /// The bytes of the valid scalar that starts at `index`; 0 when none does (The Unicode
+    /// Standard, table "Well-Formed UTF-8 Byte Sequences").
     static func length(in bytes: [UInt8], at index: Int, end: Int) -> Int {
         let lead = bytes[index]
         let length: Int

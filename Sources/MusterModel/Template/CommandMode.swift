@@ -1,6 +1,6 @@
-// Decides whether the words behind the flags run directly or through /bin/sh, and catches the two slips
-// that nearly everybody makes: a shell operator as a word of its own, and quotes around `{}`. The words
-// come in from the command line; CommandTemplate.swift takes the mode.
+// Decides whether the words behind the flags run directly or through /bin/sh, and catches the two
+// slips that nearly everybody makes: a shell operator as a word of its own, and quotes around `{}`.
+// The words come in from the command line; CommandTemplate.swift takes the mode.
 
 /// How a command runs.
 package enum CommandMode: String, Hashable, Sendable, Codable {
@@ -17,8 +17,8 @@ package enum CommandMode: String, Hashable, Sendable, Codable {
         "1>", "1>>", "2>", "2>>", "2>&1", "1>&2", ">&2", ">&1", "2>/dev/null", ">/dev/null",
     ]
 
-    /// Decides from the words alone: several words, or one plain word, run directly; one word with a
-    /// blank or a shell character is shell text.
+    /// Decides from the words alone: several words, or one plain word, run directly; one word with
+    /// a blank or a shell character is shell text.
     ///
     /// - Parameter line: what stands in front of the command in a corrected line.
     /// - Throws: `loneShellOperator`, `quotedPlaceholder`, each with the corrected line;
@@ -33,7 +33,8 @@ package enum CommandMode: String, Hashable, Sendable, Codable {
         if words.isEmpty {
             guard !forceNoShell else {
                 throw TemplateError(
-                    .missingCommand, "--no-shell needs a command; without one each input line is a "
+                    .missingCommand,
+                    "--no-shell needs a command; without one each input line is a "
                         + "shell command")
             }
             return .lines
@@ -47,7 +48,8 @@ package enum CommandMode: String, Hashable, Sendable, Codable {
         return .argv
     }
 
-    /// A byte that makes a single word shell text. Braces are not among them: `{}` is a placeholder.
+    /// A byte that makes a single word shell text. Braces are not among them: `{}` is a
+    /// placeholder.
     private static func isShellByte(_ byte: UInt8) -> Bool {
         " \t\n|&;<>()$`\\\"'*?[]~".utf8.contains(byte)
     }
@@ -62,11 +64,12 @@ package enum CommandMode: String, Hashable, Sendable, Codable {
         }
         let text = Array(bare.joined(separator: [ShellQuoting.space]))
         throw TemplateError(
-            .loneShellOperator, """
-                `\(lone)` is a word of its own here, and no shell reads it. Quote the whole command:
-                    \(line) \(String(decoding: ShellQuoting.readable(text), as: UTF8.self))
-                or pass `\(lone)` to the command as it is with --no-shell
-                """)
+            .loneShellOperator,
+            """
+            `\(lone)` is a word of its own here, and no shell reads it. Quote the whole command:
+                \(line) \(String(decoding: ShellQuoting.readable(text), as: UTF8.self))
+            or pass `\(lone)` to the command as it is with --no-shell
+            """)
     }
 
     /// In shell text `'{}'` and `"{}"` anywhere; in an argument vector only as a whole word, for
@@ -95,11 +98,12 @@ package enum CommandMode: String, Hashable, Sendable, Codable {
         let text = String(decoding: ShellQuoting.readableLine(corrected), as: UTF8.self)
         let way = shell ? "--shell" : "--no-shell"
         throw TemplateError(
-            .quotedPlaceholder, """
-                \(found) is quoted twice: Muster quotes what it puts in. Leave the quotes out:
-                    \(line) \(text)
-                or keep them with \(way)
-                """)
+            .quotedPlaceholder,
+            """
+            \(found) is quoted twice: Muster quotes what it puts in. Leave the quotes out:
+                \(line) \(text)
+            or keep them with \(way)
+            """)
     }
 
     /// The length of `'{…}'` or `"{…}"` at `start`, where the braces hold a placeholder that every

@@ -1,12 +1,13 @@
-// The command of a job, read once and filled per item. Words and fields come in from the command line
-// (or over the wire: the worker reads the same words again and gets an equal template); the argument
-// vector of one item goes out. Runs up to some 200,000 times a second, hence the pre-cut parts.
+// The command of a job, read once and filled per item. Words and fields come in from the command
+// line (or over the wire: the worker reads the same words again and gets an equal template); the
+// argument vector of one item goes out. Runs up to some 200,000 times a second, hence the pre-cut
+// parts.
 
 /// A command with placeholders.
 ///
-/// `{}` `{.}` `{/}` `{//}` `{/.}` insert the input, `{n}` and `{name}` one field of it (with the same
-/// suffixes), `{#}` the item's number, `{%}` the slot's. `{{}}` is a literal `{}`. A token that cannot
-/// be filled stays as it is. Without any placeholder the input is appended.
+/// `{}` `{.}` `{/}` `{//}` `{/.}` insert the input, `{n}` and `{name}` one field of it (with the
+/// same suffixes), `{#}` the item's number, `{%}` the slot's. `{{}}` is a literal `{}`. A token
+/// that cannot be filled stays as it is. Without any placeholder the input is appended.
 package struct CommandTemplate: Equatable, Sendable {
     package static let shellPath = Array("/bin/sh".utf8)
     package static let shellFlag = Array("-c".utf8)
@@ -33,15 +34,16 @@ package struct CommandTemplate: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - words: the command; several words in shell mode are joined by spaces.
-    ///   - appending: whether the input is appended when there is no placeholder (not for texts such
-    ///     as the one of `--tagstring`).
+    ///   - appending: whether the input is appended when there is no placeholder (not for texts
+    ///     such as the one of `--tagstring`).
     /// - Throws: `containsNUL`, and in shell mode the errors of `ShellText.parts`.
     package init(
         words: [[UInt8]], mode: CommandMode, fields: TemplateFields, appending: Bool = true
     ) throws(TemplateError) {
         self.mode = mode
         guard !words.contains(where: { $0.contains(0) }) else {
-            throw TemplateError(.containsNUL, "the command contains a NUL byte; no program can get one")
+            throw TemplateError(
+                .containsNUL, "the command contains a NUL byte; no program can get one")
         }
         switch mode {
         case .lines:
@@ -112,7 +114,8 @@ package struct CommandTemplate: Equatable, Sendable {
     ///   - inputs: the item's fields.
     ///   - sequence: the item's 1-based number, for `{#}`.
     ///   - slot: the slot it runs in, for `{%}`.
-    /// - Throws: `containsNUL` or `notANumber` when a value cannot stand where the template puts it.
+    /// - Throws: `containsNUL` or `notANumber` when a value cannot stand where the template puts
+    ///   it.
     package func expand(
         inputs: [[UInt8]], sequence: Int, slot: Int
     ) throws(TemplateError) -> [[UInt8]] {

@@ -1,5 +1,5 @@
-// Bytes made safe for /bin/sh. Values come in from CommandTemplate.swift, shell text goes out; lines
-// shown to a person (`--dry-run`, corrected lines in errors) are written here too.
+// Bytes made safe for /bin/sh. Values come in from CommandTemplate.swift, shell text goes out;
+// lines shown to a person (`--dry-run`, corrected lines in errors) are written here too.
 
 package enum ShellQuoting {
     static let apostrophe = UInt8(ascii: "'")

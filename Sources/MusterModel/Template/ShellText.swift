@@ -1,7 +1,7 @@
-// Reads shell text once and finds the placeholders in it together with the quoting around each, so that
-// a value can never become code, wherever the user put `{}`. Text comes in from CommandTemplate.swift,
-// parts go out. Only the quoting of POSIX sh is followed, not its grammar; a place whose quoting cannot
-// be told for certain is refused with advice instead of guessed.
+// Reads shell text once and finds the placeholders in it together with the quoting around each, so
+// that a value can never become code, wherever the user put `{}`. Text comes in from
+// CommandTemplate.swift, parts go out. Only the quoting of POSIX sh is followed, not its grammar; a
+// place whose quoting cannot be told for certain is refused with advice instead of guessed.
 
 struct ShellText {
     /// What surrounds the byte at hand; the innermost is last.
@@ -36,7 +36,8 @@ struct ShellText {
         self.fields = fields
     }
 
-    /// The parts of `text`; without any placeholder, all fields are appended at its end if `appending`.
+    /// The parts of `text`; without any placeholder, all fields are appended at its end if
+    /// `appending`.
     ///
     /// - Throws: `unsafePlaceholder`, `unclearShellText`, `cannotAppend`.
     static func parts(
@@ -91,7 +92,8 @@ struct ShellText {
             frames.append(.double)
         case UInt8(ascii: "(") where next(1) == byte:
             throw TemplateError(
-                .unclearShellText, "(( is arithmetic to some shells and two subshells to others; "
+                .unclearShellText,
+                "(( is arithmetic to some shells and two subshells to others; "
                     + "put a space between the parentheses")
         case UInt8(ascii: "("):
             frames[frames.count - 1] = .command(parens: parens + 1)
@@ -106,7 +108,8 @@ struct ShellText {
             return
         case UInt8(ascii: "#") where index > 0 && index == escapedEnd:
             throw TemplateError(
-                .unclearShellText, "a `#` right behind a backslash is a comment or not by what "
+                .unclearShellText,
+                "a `#` right behind a backslash is a comment or not by what "
                     + "stands before it; quote it")
         case UInt8(ascii: "<") where next(1) == byte:
             if next(2) == byte { copy(1) } else { hereDocumentAhead = true }
@@ -116,7 +119,8 @@ struct ShellText {
             inHereDocument = hereDocumentAhead
         case UInt8(ascii: "c") where frames.count > 1 && atWordStart && startsCase:
             throw TemplateError(
-                .unclearShellText, "cannot follow the quoting of a `case` inside $( ); "
+                .unclearShellText,
+                "cannot follow the quoting of a `case` inside $( ); "
                     + "put the script in a file and run that")
         default:
             break
@@ -136,7 +140,8 @@ struct ShellText {
             }
         case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "`"), UInt8(ascii: "\\"):
             throw TemplateError(
-                .unclearShellText, "cannot follow quotes inside $(( )); "
+                .unclearShellText,
+                "cannot follow quotes inside $(( )); "
                     + "for a subshell inside $( ) put a space between the two parentheses")
         default:
             if try openSubstitution(byte) { return }
@@ -177,10 +182,12 @@ struct ShellText {
             frames.append(.parameter)
             copy(2)
         case UInt8(ascii: "["):
-            throw TemplateError(.unclearShellText, "$[…] is not read alike by all shells; use $(( ))")
+            throw TemplateError(
+                .unclearShellText, "$[…] is not read alike by all shells; use $(( ))")
         case UInt8(ascii: "'") where frames.last != .double:
             throw TemplateError(
-                .unclearShellText, "$'…' is not read alike by all shells; use printf or plain quotes")
+                .unclearShellText,
+                "$'…' is not read alike by all shells; use printf or plain quotes")
         case UInt8(ascii: "$"), UInt8(ascii: "#"):
             copy(2)
         default:
@@ -222,12 +229,14 @@ struct ShellText {
         let token = String(decoding: token, as: UTF8.self)
         if frames.contains(.backquote) {
             throw TemplateError(
-                .unsafePlaceholder, "\(token) inside back quotes cannot be quoted safely; "
+                .unsafePlaceholder,
+                "\(token) inside back quotes cannot be quoted safely; "
                     + "write $( ) in their place")
         }
         if inHereDocument {
             throw TemplateError(
-                .unsafePlaceholder, "\(token) inside a here-document cannot be quoted safely; "
+                .unsafePlaceholder,
+                "\(token) inside a here-document cannot be quoted safely; "
                     + "set a variable before it (x=\(token)) and write $x there")
         }
     }
@@ -236,7 +245,8 @@ struct ShellText {
         let advice = "say with {} where the input goes"
         guard frames == [.command(parens: 0)], !endsInComment, !hereDocumentAhead else {
             throw TemplateError(
-                .cannotAppend, "the command ends inside quotes, parentheses, a comment or a "
+                .cannotAppend,
+                "the command ends inside quotes, parentheses, a comment or a "
                     + "here-document, so the input cannot be added at its end; \(advice)")
         }
         while let last = literal.last, last == UInt8(ascii: " ") || last == UInt8(ascii: "\n") {
@@ -245,7 +255,8 @@ struct ShellText {
         }
         if let last = literal.last, ";&|(\\".utf8.contains(last) {
             throw TemplateError(
-                .cannotAppend, "the command ends with `\(Character(Unicode.Scalar(last)))`, so the "
+                .cannotAppend,
+                "the command ends with `\(Character(Unicode.Scalar(last)))`, so the "
                     + "input cannot be added at its end; \(advice)")
         }
         literal.append(UInt8(ascii: " "))

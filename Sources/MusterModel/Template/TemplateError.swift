@@ -1,5 +1,6 @@
 // What is wrong with a command template, or with the values put into it. Thrown by
-// CommandMode.swift, CommandTemplate.swift and ItemFields.swift; the command line prints the message.
+// CommandMode.swift, CommandTemplate.swift and ItemFields.swift; the command line prints the
+// message.
 
 /// An error of the command grammar. A retry cannot help: the words or the input must change.
 package struct TemplateError: Error, Equatable, Sendable, CustomStringConvertible {

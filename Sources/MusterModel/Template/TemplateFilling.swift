@@ -10,7 +10,8 @@ struct TemplateFilling {
     func checkNUL() throws(TemplateError) {
         guard inputs.contains(where: { $0.contains(0) }) else { return }
         throw TemplateError(
-            .containsNUL, "an input contains a NUL byte, which no command can take as an argument; "
+            .containsNUL,
+            "an input contains a NUL byte, which no command can take as an argument; "
                 + "if NUL separates your inputs, use -0")
     }
 
@@ -84,7 +85,8 @@ struct TemplateFilling {
         case .arithmetic:
             guard Self.isNumber(value) else {
                 throw TemplateError(
-                    .notANumber, "`\(String(decoding: value, as: UTF8.self))` stands inside $(( )), "
+                    .notANumber,
+                    "`\(String(decoding: value, as: UTF8.self))` stands inside $(( )), "
                         + "where only a number may be put in")
             }
             text.append(contentsOf: value)

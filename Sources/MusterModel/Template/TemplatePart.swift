@@ -1,6 +1,6 @@
-// One word of a template, cut into literal text and placeholders. The bytes between `{` and `}` come
-// in, a part goes out, or nothing when the token cannot be filled and so stays as it is. The words are
-// walked by CommandTemplate.swift (argv) and ShellText.swift (shell).
+// One word of a template, cut into literal text and placeholders. The bytes between `{` and `}`
+// come in, a part goes out, or nothing when the token cannot be filled and so stays as it is. The
+// words are walked by CommandTemplate.swift (argv) and ShellText.swift (shell).
 
 /// A piece of a word.
 struct TemplatePart: Equatable, Sendable {
@@ -44,8 +44,8 @@ struct TemplatePart: Equatable, Sendable {
 
 /// What can be filled: the number of fields of an item and their names.
 package struct TemplateFields: Equatable, Sendable {
-    /// Fields of every item; nil when it differs from item to item (`--colsep`, `--csv`): then every
-    /// number can be filled, with nothing where an item has fewer fields.
+    /// Fields of every item; nil when it differs from item to item (`--colsep`, `--csv`): then
+    /// every number can be filled, with nothing where an item has fewer fields.
     package let count: Int?
     /// Names of the first fields (`--header :`), in their order.
     package let names: [[UInt8]]
@@ -96,7 +96,9 @@ package struct TemplateFields: Equatable, Sendable {
     private func index(of stem: ArraySlice<UInt8>) -> Int? {
         guard let first = stem.first else { return nil }
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
-        if first != digits.lowerBound, stem.count <= Self.mostDigits, stem.allSatisfy(digits.contains) {
+        if first != digits.lowerBound, stem.count <= Self.mostDigits,
+            stem.allSatisfy(digits.contains)
+        {
             let number = stem.reduce(0) { $0 * 10 + Int($1 - digits.lowerBound) }
             if let count, number > count { return nil }
             return number - 1

@@ -29,7 +29,8 @@ package struct CertificateAuthority: Sendable {
         return try CertificateAuthority(loaded: TLSIdentity(key: key, certificate: certificate))
     }
 
-    /// One read back from its file. Throws: `certificateMalformed` when it is not such an authority.
+    /// One read back from its file. Throws: `certificateMalformed` when it is not such an
+    /// authority.
     package init(loaded identity: TLSIdentity) throws(TLSError) {
         self.identity = identity
         self.clusterID = try Self.clusterID(of: identity.certificate)

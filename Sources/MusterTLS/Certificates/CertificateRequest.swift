@@ -27,8 +27,8 @@ package struct CertificateRequest: Sendable {
         self.publicKey = publicKey
     }
 
-    /// Throws: `requestMalformed`, `keyInvalid` (not P-256), `requestSignatureWrong` (whoever sent it
-    /// does not hold the key).
+    /// Throws: `requestMalformed`, `keyInvalid` (not P-256), `requestSignatureWrong` (whoever sent
+    /// it does not hold the key).
     package init(der: [UInt8]) throws(TLSError) {
         let parsed = LibCrypto.parseDER(
             der, { d2i_X509_REQ(nil, $0, $1) }, free: { X509_REQ_free($0) })

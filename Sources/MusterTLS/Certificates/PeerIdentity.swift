@@ -32,7 +32,8 @@ package enum PeerRole: String, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// The ALPN names. The number is the protocol's version; there is no connection without one of these.
+/// The ALPN names. The number is the protocol's version; there is no connection without one of
+/// these.
 package enum ApplicationProtocol: String, Hashable, Sendable, CaseIterable {
     case worker = "muster-worker/1"
     case client = "muster-client/1"

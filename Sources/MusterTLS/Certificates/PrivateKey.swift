@@ -1,5 +1,6 @@
 // P-256 keys. In comes a PEM text or nothing, out goes a key that signs certificates, requests and
-// handshakes. Only P-256 is taken: one curve, one strength, one path to test. Next: Certificate.swift.
+// handshakes. Only P-256 is taken: one curve, one strength, one path to test. Next:
+// Certificate.swift.
 
 import COpenSSL
 

@@ -87,8 +87,9 @@ package final class TLSContext: @unchecked Sendable {
         return context
     }
 
-    /// A machine that joins: it trusts the authority whose public key has the SHA-256 `authorityPin`
-    /// and nobody else. The handshake fails on any other, so nothing secret is ever sent to it.
+    /// A machine that joins: it trusts the authority whose public key has the SHA-256
+    /// `authorityPin` and nobody else. The handshake fails on any other, so nothing secret is ever
+    /// sent to it.
     package static func enrolmentClient(authorityPin: [UInt8]) throws(TLSError) -> TLSContext {
         guard authorityPin.count == 32 else {
             throw TLSError(.pinMismatch, "The pin of the authority's key is not 32 bytes long.")

@@ -1,8 +1,8 @@
 // Joining: in come a coordinator's enrolment address, a token and the name this machine would like;
-// out goes an identity that is ready to be saved (Files/IdentityFiles.swift) and used. Nothing of the
-// token leaves before the coordinator has shown the authority that the token pins, and nothing the
-// coordinator answers is taken on trust: the certificate must be over our key, of that authority,
-// and of the profile.
+// out goes an identity that is ready to be saved (Files/IdentityFiles.swift) and used. Nothing of
+// the token leaves before the coordinator has shown the authority that the token pins, and nothing
+// the coordinator answers is taken on trust: the certificate must be over our key, of that
+// authority, and of the profile.
 
 import Glibc
 import NIOCore

@@ -1,7 +1,7 @@
 // What passes on the enrolment port: one request, one answer. In come bytes from a stranger, out
 // goes a message or a refusal; every length is checked before anything is taken. A message is a u32
-// length and a body of a kind byte and fields, each a u32 length and its bytes. Both big-endian; the
-// version of all this is in the ALPN name.
+// length and a body of a kind byte and fields, each a u32 length and its bytes. Both big-endian;
+// the version of all this is in the ALPN name.
 
 package import NIOCore
 
@@ -164,7 +164,8 @@ package enum EnrolmentCodec {
         return (kind, fields)
     }
 
-    /// Text that is safe to show: valid UTF-8 and no control characters but the line feeds of a PEM.
+    /// Text that is safe to show: valid UTF-8 and no control characters but the line feeds of a
+    /// PEM.
     private static func text(_ bytes: [UInt8], limit: Int = messageLimit) throws -> String {
         guard bytes.count <= limit, let text = String(validating: bytes, as: UTF8.self),
             text.unicodeScalars.allSatisfy({

@@ -121,7 +121,8 @@ package enum PrivateFile {
 
     // MARK: Reading
 
-    /// The content of a file that belongs to this user and, for `.owner`, that nobody else can read.
+    /// The content of a file that belongs to this user and, for `.owner`, that nobody else can
+    /// read.
     /// Throws: all codes up to `tooLarge`, `systemFailure`.
     package static func read(
         _ path: String, for audience: Audience = .owner, limit: Int = PrivateFile.sizeLimit

@@ -7,7 +7,8 @@
 package import NIOCore
 
 extension TLSHandler {
-    /// Says close_notify first. Only both directions at once: a half-closed session has no use here.
+    /// Says close_notify first. Only both directions at once: a half-closed session has no use
+    /// here.
     package func close(
         context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?
     ) {

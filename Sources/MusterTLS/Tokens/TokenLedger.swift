@@ -1,8 +1,9 @@
-// The coordinator's book of join tokens, one JSON file in its state directory. In come commands with
-// the time as an argument, out go entries or a refusal. The CLI and the coordinator may both use the
-// file: each change takes a lock (an flock on a file beside it), reads, decides, replaces the file
-// durably and only then answers. So a token said to be used is used, whatever crashes next, and of
-// two who redeem it at once one wins. Every call blocks on the disk: keep it off the event loops.
+// The coordinator's book of join tokens, one JSON file in its state directory. In come commands
+// with the time as an argument, out go entries or a refusal. The CLI and the coordinator may both
+// use the file: each change takes a lock (an flock on a file beside it), reads, decides, replaces
+// the file durably and only then answers. So a token said to be used is used, whatever crashes
+// next, and of two who redeem it at once one wins. Every call blocks on the disk: keep it off the
+// event loops.
 
 import FoundationEssentials
 import Glibc
@@ -62,7 +63,8 @@ package struct TokenLedger: Sendable {
 
     // MARK: Commands
 
-    /// A new token, on disk before it is returned. Throws: `invalidLifetime`, `tooMany`, `unknownRole`.
+    /// A new token, on disk before it is returned. Throws: `invalidLifetime`, `tooMany`,
+    /// `unknownRole`.
     package func create(
         role: PeerRole, authorityPin: [UInt8],
         lifetimeSeconds: Int64 = TokenLedger.defaultLifetimeSeconds, now: Int64
@@ -113,8 +115,8 @@ package struct TokenLedger: Sendable {
         }
     }
 
-    /// Checks the proof and marks the token as used; that is on disk when this returns. `approve` runs
-    /// between the two: what it throws leaves the token unused and unharmed.
+    /// Checks the proof and marks the token as used; that is on disk when this returns. `approve`
+    /// runs between the two: what it throws leaves the token unused and unharmed.
     /// Throws: `unknown`, `used`, `revoked`, `exhausted`, `expired`, `wrongRole`, `wrongProof`.
     package func redeem(
         id: String, role: PeerRole, name: String, proof: [UInt8], exporter: [UInt8],

@@ -127,7 +127,9 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             guard let self, let link else { return task.cancel() }
             // Also true after this process was stopped for a while: its items are others' now.
             if Self.now.nanoseconds(since: lastEcho) > Limits.leaseNanoseconds {
-                ended(MusterError(.unreachable, "the coordinator was silent for longer than the lease"))
+                ended(
+                    MusterError(
+                        .unreachable, "the coordinator was silent for longer than the lease"))
                 link.close()
                 return
             }
@@ -157,7 +159,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         switch message {
         case .learn(let id, let spec):
             jobs[id] = try JobKit(
-                id: id, spec: spec, worker: welcome?.name ?? "", agentEnvironment: configuration.environment)
+                id: id, spec: spec, worker: welcome?.name ?? "",
+                agentEnvironment: configuration.environment)
             step(
                 .learn(
                     id, maxRunning: spec.options.maxPerWorker,
@@ -307,7 +310,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
                     attempt.attempt, of: attempt.item, slot: seat.index,
                     directory: directory ?? [])
             else { return }
-            try seat.start(launch, nursery: nursery, on: loop) { [weak self, place = seat.index] event in
+            try seat.start(launch, nursery: nursery, on: loop) {
+                [weak self, place = seat.index] event in
                 guard let self else { return }
                 seatSays(event, seats[place])
             }
@@ -332,7 +336,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
 
     private func answer(_ probe: ProbeWorkload, _ attempt: AttemptID, in seat: SlotSeat) {
         let bytes = min(max(0, probe.outputBytes), Limits.resultPartBytes)
-        let output = bytes > 0 ? ByteBuffer(repeating: UInt8(ascii: "x"), count: bytes) : ByteBuffer()
+        let output =
+            bytes > 0 ? ByteBuffer(repeating: UInt8(ascii: "x"), count: bytes) : ByteBuffer()
         jobs[attempt.job]?.drop(CollectionOfOne(attempt.item))
         var outcome = Outcome(state: .succeeded, ending: .exited(0))
         guard probe.heldItem == attempt.item else {
@@ -483,6 +488,7 @@ extension SlotOutcome {
 extension Duration {
     fileprivate var wholeNanoseconds: UInt64 {
         let (seconds, attoseconds) = components
-        return UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000)
+        return UInt64(clamping: seconds) &* 1_000_000_000
+            &+ UInt64(clamping: attoseconds / 1_000_000_000)
     }
 }
