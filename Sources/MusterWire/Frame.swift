@@ -49,11 +49,27 @@ package struct FrameReader: Sendable {
         if pending.readableBytes == 0 {
             pending = bytes
         } else {
-            pending.discardReadBytes()
+            if pending.readerIndex > 0 { makeRoom(for: bytes.readableBytes) }
             pending.writeBuffer(&bytes)
         }
         bytes.moveReaderIndex(to: bytes.writerIndex)
     }
+
+    /// Moves the start of an unfinished frame into a buffer of its own, large enough for the rest
+    /// in most cases. The old one still belongs to the frames that were cut from it, so writing
+    /// on in it would copy it whole, and again with each growth.
+    private mutating func makeRoom(for more: Int) {
+        let announced = pending.getInteger(
+            at: pending.readerIndex, endianness: .little, as: UInt32.self)
+        let whole = Frame.headerBytes + Int(announced ?? 0)
+        let room = min(max(whole, pending.readableBytes + more), Self.roomAhead)
+        var own = ByteBufferAllocator().buffer(capacity: room)
+        own.writeBuffer(&pending)
+        pending = own
+    }
+
+    /// Bytes set aside on a length's word alone; a longer frame grows as it really comes.
+    private static let roomAhead = 1 << 20
 
     /// The next whole frame; nil = more bytes are needed.
     /// - Throws: `MusterError.malformed` for an impossible length or an unknown kind.

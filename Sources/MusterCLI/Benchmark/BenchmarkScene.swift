@@ -103,13 +103,23 @@ final class BenchmarkScene: Sendable {
         state.withLockedValue { $0.children.removeAll { $0 === child } }
     }
 
+    /// A signal has come: its handler ends the processes and then this one, so that what fails
+    /// from here on is of no interest.
+    func waitIfInterrupted() async {
+        while state.withLockedValue({ $0.isClosed }) {
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
     /// Ends all processes, the last started first, and removes the directory.
     func close() {
-        let children = state.withLockedValue { state -> [BenchmarkChild] in
+        let open = state.withLockedValue { state -> [BenchmarkChild]? in
+            if state.isClosed { return nil }
             state.isClosed = true
             defer { state.children = [] }
             return state.children
         }
+        guard let children = open else { return }
         for child in children.reversed() { child.end(patience: 5) }
         do {
             try base.remove(directory)

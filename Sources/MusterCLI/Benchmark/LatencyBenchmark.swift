@@ -6,8 +6,8 @@ import MusterWire
 
 extension BenchmarkBench {
     func latency() async throws -> [BenchmarkFigure] {
-        let shells = items ?? 50
         let submits = items ?? 200
+        let shells = max(1, submits / 4)
         return try await withCluster(slots: slots) { cluster in
             let shell = BenchmarkProgram(
                 program: "/bin/sh", arguments: ["-c", "/bin/true; exit 0"],

@@ -52,14 +52,12 @@ struct BenchmarkCommand: AsyncParsableCommand {
             do {
                 report.figures += try await bench.measure(part)
             } catch {
+                await scene.waitIfInterrupted()
                 report.problems.append("\(part.rawValue): \(Self.message(of: error))")
             }
         }
         try show(report)
-        guard report.problems.isEmpty else {
-            scene.close()
-            throw ExitStatus(1)
-        }
+        guard report.problems.isEmpty else { throw ExitStatus(1) }
     }
 
     private func chosenParts() throws -> [BenchmarkPart] {
