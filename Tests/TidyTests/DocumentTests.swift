@@ -21,7 +21,8 @@ struct DocumentTests {
         let verbs = try Self.strings("static let verbs", in: main)
         #expect(verbs.count > 15)
         for verb in try verbs + Self.strings("static let longVerbs", in: main) {
-            #expect(page.contains("`muster \(verb)"), "muster \(verb)")
+            let isThere = page.contains("`muster \(verb)")
+            #expect(isThere, "muster \(verb)")
         }
     }
 
@@ -38,7 +39,8 @@ struct DocumentTests {
         // Read, and without effect yet: they do not belong on the page.
         let unbuilt: Set<Substring> = ["joblog", "results"]
         for name in names where !unbuilt.contains(name) {
-            #expect(page.contains("--\(name)"), "--\(name)")
+            let isThere = page.contains("--\(name)")
+            #expect(isThere, "--\(name)")
         }
     }
 

@@ -54,7 +54,10 @@ struct StyleTests {
     @Test("Every file opens with a comment")
     func opening() throws {
         let files = try Self.swiftFiles() + Repository.files(below: "Sources", endings: [".c"])
-        for file in files { #expect(file.text.hasPrefix("//"), "\(file.path)") }
+        for file in files {
+            let opens = file.text.hasPrefix("//")
+            #expect(opens, "\(file.path)")
+        }
     }
 
     @Test("Sources hold no forced try, no fatalError, no print and nothing left to do")
