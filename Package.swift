@@ -63,6 +63,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "MusterModelTests", dependencies: ["MusterModel"], swiftSettings: strict),
+        .testTarget(
+            name: "MusterCLITests",
+            dependencies: [
+                "MusterCLI", "MusterModel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .testTarget(
             name: "MusterTLSTests", dependencies: ["MusterTLS", "COpenSSL", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
@@ -70,6 +78,8 @@ let package = Package(
             dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Depends on nothing of ours: it runs the `muster` that is built beside it.
+        .testTarget(name: "EndToEndTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

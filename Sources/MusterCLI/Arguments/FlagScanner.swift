@@ -79,6 +79,9 @@ package struct FlagScanner {
     private mutating func letters(
         of word: [UInt8], _ words: [[UInt8]], _ index: inout Int
     ) throws(UsageError) {
+        if specs.contains(where: { word[1...].elementsEqual($0.name.utf8) && $0.name.count > 1 }) {
+            throw Suggestions.unknownFlag(RawArguments.string(word), specs: specs)
+        }
         var position = 1
         while position < word.count {
             let letter = Character(Unicode.Scalar(word[position]))

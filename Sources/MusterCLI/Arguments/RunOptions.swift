@@ -37,6 +37,8 @@ package struct RunOptions: ParsableArguments {
     }
 
     package func validate() throws {
+        // ArgumentParser captures --help with the tail; a tail of the user's own begins with --.
+        if tail.first == "--help" { throw CleanExit.helpRequest() }
         let conflicts: [(Bool, String)] = [
             (running.shell && running.noShell, "--shell and --no-shell"),
             (input.null && input.delimiter != nil, "-0 and -d"),

@@ -45,9 +45,7 @@ package enum Suggestions {
     ) -> UsageError {
         let place = word.map { $0 == flag ? "" : " in `\($0)`" } ?? ""
         var message = "unknown flag `\(flag)`\(place)"
-        if let near = nearestFlag(to: flag, specs: specs)
-            ?? word.flatMap({ oneDash($0, specs: specs) })
-        {
+        if let near = nearestFlag(to: flag, specs: specs) {
             message += "; did you mean `\(near)`?"
         } else {
             message += "; see muster run --help."
@@ -73,14 +71,8 @@ package enum Suggestions {
     static func nearestFlag(to flag: String, specs: [FlagSpec]) -> String? {
         let known = specs.flatMap(\.spellings)
         if let synonym = flagSynonyms[flag], known.contains(synonym) { return synonym }
-        guard flag.hasPrefix("--") else { return nil }
+        guard flag.hasPrefix("--") else { return known.first { $0 == "-" + flag } }
         return nearest(to: flag, among: known.filter { $0.hasPrefix("--") })
-    }
-
-    /// `-jobs` for `--jobs`.
-    private static func oneDash(_ word: String, specs: [FlagSpec]) -> String? {
-        let name = "-" + (word.split(separator: "=", maxSplits: 1).first ?? "")
-        return specs.flatMap(\.spellings).first { $0 == name }
     }
 
     /// The only word that begins like `text`, else the closest one within a third of its length.

@@ -123,11 +123,7 @@ struct ResultStore {
         var bytes = try spool.read(at: block.offset, count: block.bytes)
         var records: [ByteBuffer] = []
         while bytes.readableBytes > 0 {
-            let start = bytes.readerIndex
-            _ = try ResultRecord.decode(from: &bytes)
-            if let record = bytes.getSlice(at: start, length: bytes.readerIndex - start) {
-                records.append(record)
-            }
+            records.append(try ResultRecord.decode(from: &bytes).encoded)
         }
         guard records.count == block.items.count else {
             throw MusterError(.internal, "a spooled block holds \(records.count) results")

@@ -39,4 +39,9 @@ struct WorkerEntry: Sendable {
     }
 
     func holds(_ item: Int, of job: JobID) -> Bool { held[job]?.contains(item) ?? false }
+
+    /// All of them.
+    func holds(_ items: Range<Int>, of job: JobID) -> Bool {
+        held[job]?.isSuperset(of: RangeSet(items)) ?? false
+    }
 }

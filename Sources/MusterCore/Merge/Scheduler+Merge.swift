@@ -8,9 +8,17 @@ extension Scheduler {
     mutating func merge(_ reports: [Report], from id: WorkerID) {
         var touched: [JobID] = []
         var heads: [JobID: Int] = [:]
-        for (position, report) in reports.enumerated() {
-            let accepted = mergeOne(report, from: id)
-            note(position, accepted: accepted)
+        var position = 0
+        while position < reports.count {
+            let report = reports[position]
+            var run = position..<Self.endOfRun(in: reports, from: position)
+            var accepted = true
+            if run.count == 1 || !mergeRun(reports[run], from: id) {
+                run = position..<(position + 1)
+                accepted = mergeOne(report, from: id)
+            }
+            note(run, accepted: accepted)
+            position = run.upperBound
             if touched.last != report.job {
                 touched.append(report.job)
                 if let job = jobs[report.job] { heads[report.job] = heads[report.job] ?? job.head }
@@ -27,17 +35,59 @@ extension Scheduler {
     }
 
     /// Runs of equal answers become one effect.
-    private mutating func note(_ position: Int, accepted: Bool) {
+    private mutating func note(_ positions: Range<Int>, accepted: Bool) {
         switch (effects.last, accepted) {
-        case (.keep(let run), true) where run.upperBound == position:
-            effects[effects.count - 1] = .keep(run.lowerBound..<(position + 1))
-        case (.refuse(let run), false) where run.upperBound == position:
-            effects[effects.count - 1] = .refuse(run.lowerBound..<(position + 1))
+        case (.keep(let run), true) where run.upperBound == positions.lowerBound:
+            effects[effects.count - 1] = .keep(run.lowerBound..<positions.upperBound)
+        case (.refuse(let run), false) where run.upperBound == positions.lowerBound:
+            effects[effects.count - 1] = .refuse(run.lowerBound..<positions.upperBound)
         default:
-            let run = position..<(position + 1)
-            effects.append(accepted ? .keep(run) : .refuse(run))
+            effects.append(accepted ? .keep(positions) : .refuse(positions))
         }
     }
+
+    // MARK: Runs
+
+    /// One past the last of the reports that are successes of one job's consecutive items, all
+    /// with the same attempt. Short items report in long runs, and a run costs what one costs.
+    private static func endOfRun(in reports: [Report], from position: Int) -> Int {
+        let first = reports[position]
+        guard first.state == .succeeded else { return position + 1 }
+        var end = position + 1
+        while end < reports.count {
+            let next = reports[end]
+            guard next.job == first.job, next.item == first.item + (end - position),
+                next.state == .succeeded, next.attempt == first.attempt
+            else { break }
+            end += 1
+        }
+        return end
+    }
+
+    /// Accepts all of a run. Returns false, with nothing changed, where not every item of it is
+    /// on its first attempt and leased to the worker: then each has to be looked at.
+    private mutating func mergeRun(_ run: ArraySlice<Report>, from id: WorkerID) -> Bool {
+        guard let first = run.first else { return false }
+        let items = first.item..<(first.item + run.count)
+        guard first.attempt == 1, jobs[first.job]?.attempts.isEmpty ?? false,
+            workers[id]?.holds(items, of: first.job) ?? false,
+            var job = jobs.removeValue(forKey: first.job)
+        else { return false }
+        workers[id]?.release(items, of: first.job)
+        leasesAnswered += items.count
+        job.heldCount -= items.count
+        for report in run {
+            job.sample(report.wallNanoseconds)
+            job.bufferedBytes += max(0, report.bytes)
+        }
+        job.counts.add(items.count, to: .succeeded)
+        if !job.avoid.isEmpty { for item in items { job.avoid[item] = nil } }
+        _ = job.settle(items)
+        jobs[first.job] = job
+        return true
+    }
+
+    // MARK: One by one
 
     /// Returns whether the report's bytes are to be kept. A failed attempt that is tried again
     /// is accepted as an answer but nothing of it is kept.
@@ -68,8 +118,7 @@ extension Scheduler {
         job.heldCount -= 1
         let item = report.item
         if state == .succeeded {
-            let sample = Double(report.wallNanoseconds)
-            job.meanNanoseconds = job.meanNanoseconds.map { $0 * 0.9 + sample * 0.1 } ?? sample
+            job.sample(report.wallNanoseconds)
         } else if state != .cancelled, !job.stopped, mayRetry(item, state: state, of: &job) {
             job.avoid[item] = id
             requeue(item, of: &job)

@@ -125,5 +125,11 @@ struct JobEntry: Sendable {
         return true
     }
 
+    /// One more measured time of an item, as nanoseconds.
+    mutating func sample(_ wallNanoseconds: UInt64) {
+        let sample = Double(wallNanoseconds)
+        meanNanoseconds = meanNanoseconds.map { $0 * 0.9 + sample * 0.1 } ?? sample
+    }
+
     var isFinished: Bool { inputEnded && heldCount == 0 && waitingCount == 0 }
 }

@@ -25,6 +25,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     private var commands = Deque<WorkerMachine.Command>()
     private var isStepping = false
     private var isPaused = false
+    /// Slots of answered probes that wait for room on the connection.
+    private var stalled: [Int] = []
     private var timer: Scheduled<Void>?
     private var heartbeat: RepeatedTask?
     private var lastEcho = Instant.zero
@@ -195,9 +197,22 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     }
 
     package func writable(on link: any Link) {
-        guard isPaused, self.link === link else { return }
-        isPaused = false
-        for seat in seats { seat.setReading(true) }
+        guard self.link === link else { return }
+        if isPaused {
+            isPaused = false
+            for seat in seats { seat.setReading(true) }
+        }
+        if !stalled.isEmpty {
+            releaseStalled()
+            finishTurn()
+        }
+    }
+
+    /// Slots of probes whose answers have left are free again.
+    private func releaseStalled() {
+        let places = stalled
+        stalled = []
+        for place in places { step(.slotEnded(place)) }
     }
 
     /// The session is over: what runs is killed, and when it is gone `serve` comes back.
@@ -210,6 +225,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         if isPaused { for seat in seats { seat.setReading(true) } }
         ending = (error, promise)
         step(.abandon(graceNanoseconds: 0))
+        releaseStalled()
         finishIfIdle()
     }
 
@@ -322,15 +338,26 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         let bytes = min(max(0, probe.outputBytes), Limits.resultPartBytes)
         let output =
             bytes > 0 ? ByteBuffer(repeating: UInt8(ascii: "x"), count: bytes) : ByteBuffer()
-        let outcome = Outcome(state: .succeeded, ending: .exited(0))
+        jobs[attempt.job]?.drop(CollectionOfOne(attempt.item))
+        var outcome = Outcome(state: .succeeded, ending: .exited(0))
         guard probe.heldItem == attempt.item else {
             report(attempt, outcome, stdout: output)
-            commands.append(.slotEnded(seat.index))
+            // No child's full pipe holds this back: the slot stays taken until there is room.
+            if link?.isWritable ?? true {
+                commands.append(.slotEnded(seat.index))
+            } else {
+                stalled.append(seat.index)
+            }
             return
         }
+        // The reader measures from the end of the hold, so this one item has times.
+        outcome.startMicroseconds = Self.wallMicroseconds()
+        let start = Self.now
         loop.scheduleTask(in: .nanoseconds(probe.holdNanoseconds)) {
-            [weak self, place = seat.index] in
-            guard let self, link != nil else { return }
+            [weak self, outcome, place = seat.index] in
+            guard let self else { return }
+            var outcome = outcome
+            outcome.wallNanoseconds = UInt64(max(0, Self.now.nanoseconds(since: start)))
             report(attempt, outcome, stdout: output)
             step(.slotEnded(place))
             finishTurn()
@@ -422,6 +449,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             isPaused = true
             for seat in seats { seat.setReading(false) }
         }
+        // Room may have come back before anybody waited for it.
+        if !stalled.isEmpty && link.isWritable { loop.execute { [self] in writable(on: link) } }
     }
 
     private func flushReports() {

@@ -1,0 +1,55 @@
+/// What goes over the wires: items without work, and bytes of inputs and results.
+
+import MusterModel
+
+extension BenchmarkBench {
+    /// Items a second that dispatch should at least reach.
+    private static let dispatchTarget = 200_000.0
+
+    func dispatch() async throws -> [BenchmarkFigure] {
+        let count = items ?? 1_000_000
+        let seconds = try await withCluster(slots: slots) { cluster in
+            _ = try await ProbeJob(items: min(count, 10_000)).run(on: cluster.connection)
+            return try await median {
+                try await ProbeJob(items: count).run(on: cluster.connection).seconds
+            }
+        }
+        let rate = Double(count) / seconds
+        return [
+            BenchmarkFigure(
+                part: "dispatch", what: "items with nothing run", figure: rate, unit: "items/s",
+                ratio: rate / Self.dispatchTarget, reference: "target 200,000/s",
+                how: "\(count) items of an array, client - coordinator - worker over TLS, ordered, "
+                    + "each result checked, median of \(repeats)")
+        ]
+    }
+
+    func payload() async throws -> [BenchmarkFigure] {
+        let count = items ?? 2000
+        let bytes = Limits.resultPartBytes
+        let megabytes = Double(count) * Double(bytes) / 1e6
+        let (results, inputs) = try await withCluster(slots: slots) { cluster in
+            let outgoing = ProbeJob(workload: ProbeWorkload(outputBytes: bytes), items: count)
+            let incoming = ProbeJob(items: count, inputBytes: bytes)
+            var few = outgoing
+            few.items = min(count, 50)
+            _ = try await few.run(on: cluster.connection)
+            let results = try await median {
+                try await outgoing.run(on: cluster.connection).seconds
+            }
+            let inputs = try await median {
+                try await incoming.run(on: cluster.connection).seconds
+            }
+            return (results, inputs)
+        }
+        let how = "\(count) x \(ByteText.text(bytes)), TLS twice, median of \(repeats)"
+        return [
+            BenchmarkFigure(
+                part: "payload", what: "results", figure: megabytes / results, unit: "MB/s",
+                how: "\(how), worker to client in order"),
+            BenchmarkFigure(
+                part: "payload", what: "inputs", figure: megabytes / inputs, unit: "MB/s",
+                how: "\(how), client to worker, kept at the coordinator"),
+        ]
+    }
+}
