@@ -77,6 +77,7 @@ let package = Package(
             name: "MusterWorkerTests",
             dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
             swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
         // Depends on nothing of ours: it runs the `muster` that is built beside it.
         .testTarget(name: "EndToEndTests", swiftSettings: strict),
     ],

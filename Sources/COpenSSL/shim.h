@@ -29,7 +29,8 @@ static inline int muster_tune_malloc(void) {
 
 /* Contexts and sessions */
 static inline int muster_SSL_CTX_set_versions(SSL_CTX *ctx, int lowest, int highest) {
-    return SSL_CTX_set_min_proto_version(ctx, lowest) && SSL_CTX_set_max_proto_version(ctx, highest);
+    return SSL_CTX_set_min_proto_version(ctx, lowest)
+        && SSL_CTX_set_max_proto_version(ctx, highest);
 }
 /* No tickets, no renegotiation, no compression; the server's cipher order counts. */
 static inline void muster_SSL_CTX_harden(SSL_CTX *ctx) {

@@ -195,7 +195,8 @@ extension EndToEnd {
             try Cluster.with(workers: 1) { cluster in
                 let ended = try cluster.muster(
                     "run", "--env", "GIVEN=a b", "--wd", "/", "sh", "-c",
-                    "echo $MUSTER_ITEM $MUSTER_ATTEMPT $MUSTER_WORKER $PARALLEL_SEQ \"$GIVEN\" $PWD",
+                    "echo $MUSTER_ITEM $MUSTER_ATTEMPT $MUSTER_WORKER $PARALLEL_SEQ "
+                        + "\"$GIVEN\" $PWD",
                     "{}", ":::", "x", "y")
                 #expect(ended.text == "1 1 w1 1 a b /\n2 1 w1 2 a b /\n", "\(ended.notes)")
                 let directories = try cluster.muster(

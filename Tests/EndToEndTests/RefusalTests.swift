@@ -155,7 +155,8 @@ extension EndToEnd {
                         mkdir -m 700 \(state)
                         cp -a \(cluster.directory("w1"))/membership.json \(state)/
                         cp -a \(cluster.directory("w1"))/authority.pem \(state)/
-                        cp -a \(cluster.directory("config"))/muster/clusters/mine/identity.pem \(state)/
+                        cp -a \(cluster.directory("config"))/muster/clusters/mine/identity.pem \\
+                            \(state)/
                         """,
                     ], environment: cluster.environment)
                 let joined = try cluster.muster("join", cluster.address, "--state-dir", state)

@@ -147,7 +147,8 @@ struct JSONTextTests {
         #expect(
             String(decoding: line.bytes, as: UTF8.self)
                 == #"{"item":1,"input_b64":["YQ==","ww=="],"state":"succeeded","exit":null,"#
-                + #""signal":9,"stdout_b64":"//4=","stderr":"","seconds":0.012,"worker":"w1","attempt":1}"#
+                + #""signal":9,"stdout_b64":"//4=","stderr":"","seconds":0.012,"#
+                + #""worker":"w1","attempt":1}"#
                 + "\n")
     }
 

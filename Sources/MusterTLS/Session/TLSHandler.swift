@@ -161,8 +161,9 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     /// `readFollows`: the channel itself asks for the next read under autoRead, because this runs
     /// inside its own read loop. Otherwise nobody would, and this does it in the channel's place.
-    /// While open, the socket is read for a request and for nothing else: under autoRead the channel
-    /// asks no more while a read is pending, so a read of our own would swallow the next request.
+    /// While open, the socket is read for a request and for nothing else: under autoRead the
+    /// channel asks no more while a read is pending, so a read of our own would swallow the next
+    /// request.
     private func deliver(_ context: ChannelHandlerContext, readFollows: Bool) {
         guard !self.delivering else { return }
         self.delivering = true

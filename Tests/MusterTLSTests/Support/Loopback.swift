@@ -160,7 +160,8 @@ struct Unexpected: Error {
 enum Loopback {
     static let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
 
-    /// Connects `client` to `server` and hands both ends to `body`. A nil context is a plain socket.
+    /// Connects `client` to `server` and hands both ends to `body`. A nil context is a plain
+    /// socket.
     static func connect<Value>(
         server: TLSContext?, client: TLSContext?, serverAutoRead: Bool = true,
         handshakeTimeout: TimeAmount = .seconds(20),

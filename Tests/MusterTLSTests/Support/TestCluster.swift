@@ -1,5 +1,5 @@
-// A whole cluster's worth of certificates for one test, and contexts made from them; and RawContext,
-// a peer that keeps none of the rules, to be refused.
+// A whole cluster's worth of certificates for one test, and contexts made from them; and
+// RawContext, a peer that keeps none of the rules, to be refused.
 
 import COpenSSL
 import Glibc
