@@ -147,6 +147,7 @@ extension Coordinator {
     private func ended(_ id: JobID) {
         guard let job = jobs[id] else { return }
         job.ended = configuration.wallClock()
+        job.endedAt = Coordinator.now
         configuration.audit(
             AuditEvent("job ended", peer: job.user, detail: "job \(id)"))
         // What waits for readers that may come in days does not wait in memory.

@@ -169,6 +169,17 @@ extension Coordinator {
         jobs[job.id] = nil
     }
 
+    /// Forgets jobs whose time is over, unless somebody reads them just now.
+    func forgetOld() {
+        let now = Coordinator.now
+        for job in jobs.values where job.ended != nil && job.readers.isEmpty {
+            guard let end = job.endedAt,
+                now.nanoseconds(since: end) > Limits.retentionNanoseconds
+            else { continue }
+            try? remove(job)
+        }
+    }
+
     // MARK: Workers
 
     func take(_ records: [ResultRecord], from session: WorkerSession) throws {

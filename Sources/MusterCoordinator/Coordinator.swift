@@ -252,6 +252,15 @@ package final class Coordinator: @unchecked Sendable {
         configuration.audit(AuditEvent(event, peer: who, detail: detail))
     }
 
+    /// From now on jobs are forgotten when their time is over.
+    package func startRetention() {
+        loop.scheduleRepeatedTask(initialDelay: .minutes(10), delay: .minutes(10)) {
+            [weak self] task in
+            guard let self else { return task.cancel() }
+            turn { $0.forgetOld() }
+        }
+    }
+
     /// Ends every session; for the coordinator's own end.
     package func closeAll(_ reason: String) {
         loop.execute { [self] in

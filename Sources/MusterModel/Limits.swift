@@ -51,6 +51,10 @@ package enum Limits {
     /// Jobs that may be unfinished at once.
     package static let unfinishedJobs = 100_000
 
+    /// Nanoseconds that a job and its kept results stay after its end: a day, so that what ended
+    /// at night is there in the morning.
+    package static let retentionNanoseconds: Int64 = 86_400_000_000_000
+
     // MARK: Workers
 
     /// Slots of one worker.

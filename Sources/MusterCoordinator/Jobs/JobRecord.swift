@@ -14,6 +14,8 @@ final class JobRecord {
     /// Seconds since 1970.
     let submitted: Double
     var ended: Double?
+    /// The same by the monotonic clock, which retention goes by.
+    var endedAt: Instant?
     var inputs: InputStore
     var results: ResultStore
     var readers: [ResultReader] = []

@@ -111,6 +111,7 @@ package final class CoordinatorServer: Administrator {
         audit.write(AuditEvent("started", peer: "", detail: "\(address)"))
         try await updateEnrolment()
         scheduleRenewal()
+        coordinator.startRetention()
     }
 
     // MARK: Where it is
