@@ -6,7 +6,8 @@ import Testing
 extension EndToEnd {
     @Suite("Much output", .serialized)
     struct BulkTests {
-        /// Lines of 100 bytes and more that are different everywhere: `$1` of them, with `$2` in each.
+        /// Lines of 100 bytes and more that are different everywhere: `$1` of them, with `$2` in
+        /// each.
         static let script =
             "awk -v n=$1 -v s=$2 'BEGIN{for(i=0;i<n;i++) printf \"%s %098d\\n\", s, i}'"
 

@@ -135,7 +135,8 @@ final class JobWatcher {
             printer?.close()
             let done = summary.finished - summary.cancelled
             if signalStatus != 141 {
-                Output.note("job \(job) is cancelled: \(done) of \(summary.arrived) items had ended")
+                Output.note(
+                    "job \(job) is cancelled: \(done) of \(summary.arrived) items had ended")
             }
             return signalStatus
         }
