@@ -250,6 +250,11 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     /// Everything flushed, in full records, in one network write unless it is huge.
     func sendMarked(_ context: ChannelHandlerContext) {
+        // The last plaintext came together with the session's end, and this is the answer to it:
+        // nobody reads it any more. `deliver` goes on to end the session for what ended it.
+        guard self.session.state == .open else {
+            return self.failUnsent(ChannelError.ioOnClosedChannel)
+        }
         var promises: [EventLoopPromise<Void>] = []
         do throws(TLSError) {
             while self.unsent.hasMark, let (plaintext, promise) = self.unsent.popFirst() {
