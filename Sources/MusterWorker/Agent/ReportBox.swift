@@ -24,13 +24,15 @@ struct ReportBox {
     }
 
     /// Sends what is there, or says when to come back. `later` is called on the loop once.
+    /// - Parameter isIdle: nothing runs that could add to it, so that waiting would gain nothing.
     mutating func flush(
-        to link: any Link, on loop: any EventLoop, later: @escaping @Sendable () -> Void
+        to link: any Link, on loop: any EventLoop, isIdle: Bool,
+        later: @escaping @Sendable () -> Void
     ) {
         guard records.readableBytes > 0 else { return }
         let now = NIODeadline.now()
         let due = lastFlush + .nanoseconds(Limits.reportDelayNanoseconds)
-        if now < due && records.readableBytes < Limits.batchBytes {
+        if !isIdle && now < due && records.readableBytes < Limits.batchBytes {
             if timer == nil { timer = loop.scheduleTask(deadline: due, later) }
             return
         }

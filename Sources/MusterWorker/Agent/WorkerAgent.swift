@@ -455,7 +455,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
 
     private func flushReports() {
         guard let link else { return }
-        reports.flush(to: link, on: loop) { [weak self] in
+        reports.flush(to: link, on: loop, isIdle: machine.runningCount == 0) { [weak self] in
             self?.reports.timerFired()
             self?.flushReports()
         }
