@@ -65,6 +65,9 @@ let package = Package(
         .testTarget(
             name: "MusterModelTests", dependencies: ["MusterModel"], swiftSettings: strict),
         .testTarget(
+            name: "MusterCoreTests", dependencies: ["MusterCore", "MusterModel"],
+            swiftSettings: strict),
+        .testTarget(
             name: "MusterCLITests",
             dependencies: [
                 "MusterCLI", "MusterModel",

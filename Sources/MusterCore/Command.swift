@@ -34,7 +34,8 @@ package enum Command: Sendable {
     case itemsArrived(JobID, count: Int)
     /// No further items will arrive.
     case inputEnded(JobID)
-    /// Stop these items (nil = the whole job): waiting ones at once, running ones with the grace.
+    /// Stop these items (nil = the whole job): waiting ones at once, running ones with the grace,
+    /// those of them that have yet to arrive when they do.
     case cancel(JobID, items: Range<Int>?, graceNanoseconds: Int64)
     /// Run failed items again, of `items` or of the whole job, with fresh budgets.
     case retry(JobID, items: Range<Int>?)
@@ -64,13 +65,15 @@ package enum Effect: Hashable, Sendable {
     case stop(WorkerID, JobID, [Range<Int>], graceNanoseconds: Int64)
     /// Reports at these positions of the command are accepted: keep their bytes.
     case keep(Range<Int>)
-    /// Reports at these positions are refused: an older attempt, or not this worker's item.
+    /// Nothing of the reports at these positions is kept: an older attempt, not this worker's item,
+    /// or a failure that is tried again.
     case refuse(Range<Int>)
     /// The attempt failed or was lost; drop its parts. The item waits for its next attempt.
     case again(JobID, item: Int)
     /// The item is final without a report of its own: give it a result with this ending.
     case conclude(JobID, items: Range<Int>, ConcludeCause)
-    /// Results of all items below are final: they may be delivered in order.
+    /// Results of all items below are final: they may be delivered in order. Lower than before
+    /// where a retry took the head back.
     case ready(JobID, upTo: Int)
     /// Every item is final. Said again after a retry.
     case ended(JobID)

@@ -12,19 +12,49 @@ extension Scheduler {
         }
         for id in workers.keys.sorted() {
             guard let worker = workers[id] else { continue }
-            let sum = worker.held.values.reduce(0) { $0 + count($1) }
-            if sum != worker.heldCount { broken.append("worker \(id): held count is off") }
-            let idle = worker.heldCount < worker.slots && !worker.draining
-            if idle && !hungry.contains(id) { broken.append("worker \(id): idle but not hungry") }
+            broken += violations(of: worker)
         }
-        let open = workers.values.reduce(0) { $0 + $1.heldCount }
-        if leasesIssued != leasesAnswered + leasesReturned + leasesLost + open {
-            broken.append("leases issued are not answered + returned + lost + open")
-        }
+        func expect(_ holds: Bool, _ what: String) { if !holds { broken.append(what) } }
+        let all = workers.values
+        let open = all.reduce(0) { $0 + $1.heldCount }
+        expect(
+            leasesIssued == leasesAnswered + leasesReturned + leasesLost + open,
+            "leases issued are not answered + returned + lost + open")
+        let ready = all.filter { !$0.draining }
+        expect(readyWorkers == ready.count, "ready workers are miscounted")
+        expect(totalSlots == ready.reduce(0) { $0 + $1.slots }, "slots are miscounted")
+        expect(
+            offered == jobs.values.reduce(0) { $0 + $1.leasable }, "offered items are miscounted")
+        expect(hungry.isEmpty && !wakesIdle, "somebody was to be looked at and was not")
+        expect(effects.isEmpty, "effects were kept back")
+        expect(idle.order.allSatisfy { workers[$0.id] != nil }, "a worker that is gone idles")
+        expect(queues.order.allSatisfy { workers[$0.id] != nil }, "a worker that is gone queues")
         return broken
     }
 
-    private func count(_ set: RangeSet<Int>) -> Int { set.ranges.reduce(0) { $0 + $1.count } }
+    private func violations(of worker: WorkerEntry) -> [String] {
+        var broken: [String] = []
+        func expect(_ holds: Bool, _ what: String) {
+            if !holds { broken.append("worker \(worker.id): \(what)") }
+        }
+        let held = worker.held.values
+        expect(held.reduce(0) { $0 + $1.ranges.itemCount } == worker.heldCount, "held count is off")
+        expect(held.allSatisfy { $0.count == $0.ranges.itemCount }, "a job's count is off")
+        let busy = held.reduce(0) { $0 + min($1.count, $1.limit) }
+        expect(worker.busySlots == min(worker.slots, busy), "busy slots are off")
+        expect(idle.contains(worker.id) == worker.hasRoom, "free slots and rank differ")
+        expect(queues.contains(worker.id) == (worker.queued > 0), "queue and rank differ")
+        expect(
+            worker.heldCount <= worker.slots + Limits.prefetchItems, "holds more than it may queue")
+        expect(held.isEmpty || !worker.drainedSaid, "called drained with items left")
+        for job in worker.held.keys {
+            let known = jobs[job]?.knownBy.contains(worker.id) ?? false
+            expect(known && worker.knows.contains(job), "holds items of a job it was not told of")
+        }
+        let running = worker.running.values.reduce(0) { $0 + $1.itemCount }
+        expect(running == worker.busySlots, "busy slots and running items differ")
+        return broken
+    }
 
     private func violations(of job: JobEntry) -> [String] {
         var broken: [String] = []
@@ -32,34 +62,49 @@ extension Scheduler {
             if !holds { broken.append("job \(job.id): \(what)") }
         }
         var seen = job.waiting
-        var parts = count(job.waiting)
+        var parts = job.waiting.itemCount
         for worker in workers.values {
             guard let held = worker.held[job.id] else { continue }
-            seen.formUnion(held)
-            parts += count(held)
+            seen.formUnion(held.ranges)
+            parts += held.count
+            let limit = job.options.maxPerWorker ?? .max
+            expect(held.limit == min(limit, worker.slots), "fills more slots than it may")
         }
-        expect(count(job.waiting) == job.waitingCount, "waiting count is off")
+        expect(job.waiting.itemCount == job.waitingCount, "waiting count is off")
         expect(parts == job.waitingCount + job.heldCount, "held count is off")
         seen.formUnion(job.settled)
-        parts += count(job.settled)
+        parts += job.settled.itemCount
         if job.head > 0 { seen.insert(contentsOf: 0..<job.head) }
         parts += job.head
         expect(parts == job.arrived, "items in several states, or in none")
-        expect(count(seen) == job.arrived, "items in several states, or in none")
-        expect(job.counts.final == job.head + count(job.settled), "final counts do not add up")
+        expect(seen.itemCount == job.arrived, "items in several states, or in none")
+        expect(job.counts.final == job.head + job.settled.itemCount, "final counts do not add up")
+        let unsuccessful = job.counts.failed + job.counts.timedOut + job.counts.aborted
+        expect(job.unsuccessful.count == unsuccessful, "unsuccessful items do not add up")
         expect(!job.settled.contains(job.head), "the head is final but was not moved")
         expect(job.ended == job.isFinished, "ended and finished differ")
+        expect(!job.ended || job.knownBy.isEmpty, "ended, and workers still know it")
         expect(job.leasable == 0 || job.inRotation, "leasable but not in the rotation")
         expect(job.bufferedBytes >= 0, "buffered bytes are negative")
-        let hasIdle = workers.values.contains { worker in
-            let held = worker.held[job.id].map(count) ?? 0
-            let most = min(worker.slots, job.options.maxPerWorker ?? worker.slots)
-            return worker.heldCount < worker.slots && held < most && !worker.draining
-                && job.avoid.isEmpty
+        expect(job.heldCount <= job.options.maxRunning ?? .max, "more is out than may run")
+        expect(job.cancelledPart(of: job.waiting).isEmpty, "a cancelled item waits")
+        for worker in workers.values where worker.room(for: job) > 0 && job.leasable > 0 {
+            let avoiding = readyWorkers > 1 ? job.avoiding[worker.id] : nil
+            let suitable = job.waiting.subtracting(avoiding ?? RangeSet())
+            expect(suitable.isEmpty, "an item waits while a slot of \(worker.id) is free")
         }
-        expect(job.leasable == 0 || !hasIdle, "an item waits while a slot is free")
+        for (worker, items) in job.avoiding {
+            let right = items.ranges.joined().allSatisfy { job.avoid[$0] == worker }
+            expect(right && items.isSubset(of: job.waiting), "avoided items are off")
+        }
+        for item in job.partBytes.keys {
+            expect(seen.contains(item) && !job.waiting.contains(item), "parts of item \(item) stay")
+        }
         for (item, losses) in job.losses {
             expect(losses <= Limits.lostAttempts + 1, "item \(item) was lost too often")
+        }
+        for (item, failures) in job.failures {
+            expect(failures <= job.options.retries, "item \(item) was retried too often")
         }
         return broken
     }

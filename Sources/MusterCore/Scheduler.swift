@@ -13,8 +13,15 @@ package struct Scheduler: Sendable {
     var workers: [WorkerID: WorkerEntry] = [:]
     /// Jobs with items to lease.
     var rotation = JobRotation()
-    /// Workers that may have room.
+    /// Items of all jobs that may be leased.
+    var offered = 0
+    /// Workers with free slots, least loaded first, and workers with queued items, by their number.
+    var idle = WorkerRanking()
+    var queues = WorkerRanking()
+    /// Workers to look at before this command is done.
     var hungry: Set<WorkerID> = []
+    /// Something new may suit any idle worker.
+    var wakesIdle = false
     /// Slots and workers that take leases.
     var totalSlots = 0
     var readyWorkers = 0
@@ -38,7 +45,6 @@ package struct Scheduler: Sendable {
 
     /// Takes one command and returns what is to be done, in this order.
     package mutating func handle(_ command: Command, now: Instant) -> [Effect] {
-        effects.removeAll(keepingCapacity: true)
         switch command {
         case .submit(let job, let options, let count): submit(job, options, count: count)
         case .itemsArrived(let job, let count): itemsArrived(job, count: count)
@@ -48,11 +54,7 @@ package struct Scheduler: Sendable {
         case .retry(let job, let items): retry(job, items: items)
         case .forget(let job): forget(job)
         case .delivered(let job, let bytes): delivered(job, bytes: bytes)
-        case .join(let worker, let slots):
-            if workers.isEmpty {
-                expiryCheck = now.advanced(byNanoseconds: Limits.heartbeatNanoseconds)
-            }
-            join(worker, slots: slots, now: now)
+        case .join(let worker, let slots): join(worker, slots: slots, now: now)
         case .leave(let worker): leave(worker)
         case .heartbeat(let worker): heartbeat(worker, now: now)
         case .reports(let worker, let reports):
@@ -67,12 +69,52 @@ package struct Scheduler: Sendable {
             if now >= expiryCheck { expire(now: now) }
         }
         dispatch()
+        // Handed over and not copied, so that the driver's list does not make the next one copy.
+        defer { effects = [] }
         return effects
     }
 
-    mutating func countSlots() {
-        let ready = workers.values.filter { !$0.draining }
-        totalSlots = ready.reduce(0) { $0 + $1.slots }
-        readyWorkers = ready.count
+    // MARK: Entries
+
+    /// Takes a job out to change it, so that nothing in it is copied; `put` puts it back.
+    mutating func take(_ id: JobID) -> JobEntry? {
+        guard let job = jobs.removeValue(forKey: id) else { return nil }
+        offered &-= job.offered
+        return job
+    }
+
+    /// Puts a job back. It may have something to lease again, or have ended.
+    mutating func put(_ job: JobEntry) {
+        var job = job
+        job.offered = job.leasable
+        offered &+= job.offered
+        if job.offered > 0 && !job.inRotation {
+            job.inRotation = true
+            rotation.append(job.id, priority: job.options.priority)
+        }
+        if job.isFinished && !job.ended {
+            job.ended = true
+            effects.append(.ended(job.id))
+            for worker in job.knownBy.sorted() {
+                workers[worker]?.knows.remove(job.id)
+                effects.append(.retire(worker, job.id))
+            }
+            job.knownBy = []
+        }
+        jobs[job.id] = job
+    }
+
+    /// Puts a worker back to its place in the rankings.
+    mutating func put(_ worker: WorkerEntry) {
+        let load = Double(worker.busySlots) / Double(worker.slots)
+        idle.set(worker.id, to: worker.hasRoom ? load : nil)
+        queues.set(worker.id, to: worker.queued > 0 ? Double(worker.queued) : nil)
+        workers[worker.id] = worker
+    }
+
+    /// Counts the slots of a worker that begins (1) or ceases (-1) to take leases.
+    mutating func count(_ worker: WorkerEntry, _ sign: Int) {
+        totalSlots += sign * worker.slots
+        readyWorkers += sign
     }
 }

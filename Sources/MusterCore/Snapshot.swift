@@ -40,9 +40,9 @@ package struct ItemView: Hashable, Sendable {
 extension Scheduler {
     package func view(of id: JobID) -> JobView? {
         guard let job = jobs[id] else { return nil }
-        let running = workers.values.reduce(0) { sum, worker in
-            guard let held = worker.held[id] else { return sum }
-            return sum + min(held.ranges.reduce(0) { $0 + $1.count }, worker.slots)
+        let running = job.knownBy.reduce(0) { sum, worker in
+            guard let held = workers[worker]?.held[id] else { return sum }
+            return sum + min(held.count, held.limit)
         }
         return JobView(
             arrived: job.arrived, inputEnded: job.inputEnded, waiting: job.waitingCount,
@@ -66,14 +66,15 @@ extension Scheduler {
             lostAttempts: job.losses[item] ?? 0, failedAttempts: job.failures[item] ?? 0,
             isQueued: false)
         if job.waiting.contains(item) { return view }
-        for worker in workers.values where worker.holds(item, of: id) {
+        for id in job.knownBy {
+            guard let worker = workers[id], worker.holds(item, of: job.id) else { continue }
             view.state = .running
-            view.worker = worker.id
-            let before = worker.held[id]?.intersection(RangeSet(0..<item)).ranges
-            view.isQueued = (before?.reduce(0) { $0 + $1.count } ?? 0) >= worker.slots
+            view.worker = id
+            view.isQueued = !(worker.running[job.id]?.contains(item) ?? false)
             return view
         }
-        view.state = job.unsuccessful[item] ?? .succeeded
+        view.state =
+            job.unsuccessful[item] ?? (job.neverDone.contains(item) ? .cancelled : .succeeded)
         return view
     }
 
@@ -85,11 +86,9 @@ extension Scheduler {
 
     /// Workers that hold something of the job.
     package func workers(on id: JobID) -> [WorkerID] {
-        workers.values.filter { $0.held[id] != nil }.map(\.id).sorted()
+        (jobs[id]?.knownBy ?? []).filter { workers[$0]?.held[id] != nil }.sorted()
     }
-}
 
-extension Scheduler {
     /// Jobs of which the worker holds items.
     package func jobs(on id: WorkerID) -> [JobID] {
         (workers[id]?.held.keys).map { $0.sorted() } ?? []

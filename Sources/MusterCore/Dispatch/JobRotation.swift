@@ -1,5 +1,6 @@
 /// Jobs that have items to lease: the highest priority first, jobs of one priority in turn, so
-/// that a small job is not stuck behind a large one. Each operation takes amortised O(1).
+/// that a small job is not stuck behind a large one. Each operation takes amortised O(1) for the
+/// jobs and a binary search for the priorities.
 
 import MusterModel
 
@@ -9,26 +10,30 @@ struct JobRotation: Sendable {
         var first = 0
     }
     private var turns: [Int: Turn] = [:]
-    /// Descending.
+    /// Ascending: the next one is the last.
     private var priorities: [Int] = []
 
     var isEmpty: Bool { priorities.isEmpty }
 
     mutating func append(_ job: JobID, priority: Int) {
         if turns[priority] == nil {
-            let place = priorities.firstIndex { $0 < priority } ?? priorities.endIndex
-            priorities.insert(priority, at: place)
+            var (low, high) = (0, priorities.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if priorities[middle] < priority { low = middle + 1 } else { high = middle }
+            }
+            priorities.insert(priority, at: low)
         }
         turns[priority, default: Turn()].jobs.append(job)
     }
 
     mutating func popFirst() -> JobID? {
-        guard let priority = priorities.first, var turn = turns[priority] else { return nil }
-        turns[priority] = nil
+        guard let priority = priorities.last, var turn = turns.removeValue(forKey: priority)
+        else { return nil }
         let job = turn.jobs[turn.first]
         turn.first += 1
         if turn.first == turn.jobs.count {
-            priorities.removeFirst()
+            priorities.removeLast()
             return job
         }
         if turn.first > 64 && turn.first > turn.jobs.count / 2 {

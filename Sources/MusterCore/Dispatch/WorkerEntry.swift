@@ -1,22 +1,56 @@
-/// What the scheduler knows of one worker.
+/// What the scheduler knows of one worker: what it holds, in which order it got it, and how much
+/// work that is likely to be.
 
 import MusterModel
 
+/// A job's items at one worker.
+struct HeldItems: Sendable {
+    var ranges = RangeSet<Int>()
+    var count = 0
+    /// Slots of the worker that the job may fill.
+    var limit: Int
+    /// Estimated time of all of them.
+    var nanoseconds = 0.0
+
+    mutating func remove(_ range: Range<Int>) {
+        nanoseconds -= nanoseconds * Double(range.count) / Double(max(1, count))
+        ranges.remove(contentsOf: range)
+        count -= range.count
+    }
+}
+
 struct WorkerEntry: Sendable {
+    struct Arrival: Sendable {
+        var job: JobID
+        var items: Range<Int>
+    }
+
     let id: WorkerID
     let slots: Int
-    /// Items leased to it, by job.
-    var held: [JobID: RangeSet<Int>] = [:]
-    var heldCount = 0
+    /// Items leased to it, by job. Changes go through `takeHeld` and `put`.
+    private(set) var held: [JobID: HeldItems] = [:]
+    private(set) var heldCount = 0
+    /// Slots that the held items can fill, each job's up to its limit; may exceed `slots`.
+    private var fillable = 0
+    private var nanoseconds = 0.0
+    /// Leases, oldest first, some of them over: items start in this order.
+    private var arrivals: [Arrival] = []
+    private var arrivalsBound = 64
+    /// Items left that may come again: their old places in `arrivals` are to be cleared first.
+    var mayComeAgain = false
     /// Jobs that it was told about and not yet told to forget.
     var knows: Set<JobID> = []
     var lastSeen: Instant
     var draining = false
     var drainedSaid = false
-    /// A `revoke` is on its way; no second one before its answer.
-    var revoking = false
     /// Revokes sent and not answered.
     var revokesOpen = 0
+    /// For whom items were asked back from it; no second time before the answer.
+    var levelledFor: WorkerID?
+    /// Idle, and items were asked back from another worker for it.
+    var awaitsItems = false
+    /// Had nothing to give back when it was asked; no further try before it reports or gets more.
+    var gaveNothing = false
 
     init(id: WorkerID, slots: Int, now: Instant) {
         self.id = id
@@ -24,24 +58,121 @@ struct WorkerEntry: Sendable {
         self.lastSeen = now
     }
 
-    /// Items beyond its slots: what it could give back.
-    var queued: Int { heldCount - slots }
-
-    mutating func hold(_ range: Range<Int>, of job: JobID) {
-        held[job, default: RangeSet()].insert(contentsOf: range)
-        heldCount += range.count
+    var busySlots: Int { min(slots, fillable) }
+    /// Idle in part, and takes leases.
+    var hasRoom: Bool { fillable < slots && !draining }
+    /// Items beyond those that fill slots: what it could give back.
+    var queued: Int { heldCount - busySlots }
+    private var queuedNanoseconds: Double {
+        nanoseconds * Double(queued) / Double(max(1, heldCount))
     }
 
-    mutating func release(_ range: Range<Int>, of job: JobID) {
-        held[job]?.remove(contentsOf: range)
-        heldCount -= range.count
-        if held[job]?.isEmpty ?? false { held[job] = nil }
+    func holds(_ item: Int, of job: JobID) -> Bool { held[job]?.ranges.contains(item) ?? false }
+
+    // MARK: What it holds
+
+    /// Takes the job's items out, to be put back changed.
+    mutating func takeHeld(of job: JobID) -> HeldItems? {
+        guard let items = held.removeValue(forKey: job) else { return nil }
+        heldCount -= items.count
+        fillable -= min(items.count, items.limit)
+        nanoseconds = held.isEmpty ? 0 : max(0, nanoseconds - items.nanoseconds)
+        return items
     }
 
-    func holds(_ item: Int, of job: JobID) -> Bool { held[job]?.contains(item) ?? false }
+    mutating func put(_ items: HeldItems, of job: JobID) {
+        guard items.count > 0 else { return }
+        heldCount += items.count
+        fillable += min(items.count, items.limit)
+        nanoseconds += items.nanoseconds
+        held[job] = items
+    }
 
-    /// All of them.
-    func holds(_ items: Range<Int>, of job: JobID) -> Bool {
-        held[job]?.isSuperset(of: RangeSet(items)) ?? false
+    mutating func hold(_ ranges: [Range<Int>], of job: JobEntry) {
+        if mayComeAgain || arrivals.count > arrivalsBound {
+            arrivals = arrivals.flatMap(heldParts(of:))
+            arrivalsBound = max(64, 2 * arrivals.count)
+            mayComeAgain = false
+        }
+        var items = takeHeld(of: job.id) ?? HeldItems(limit: limit(of: job))
+        for range in ranges {
+            items.ranges.insert(contentsOf: range)
+            items.count += range.count
+            items.nanoseconds += Double(range.count) * job.estimatedNanoseconds
+            arrivals.append(Arrival(job: job.id, items: range))
+        }
+        put(items, of: job.id)
+        gaveNothing = false
+        awaitsItems = false
+    }
+
+    func heldParts(of arrival: Arrival) -> [Arrival] {
+        (held[arrival.job]?.ranges.parts(in: arrival.items) ?? [])
+            .map { Arrival(job: arrival.job, items: $0) }
+    }
+
+    mutating func giveBack(_ ranges: RangeSet<Int>, of job: JobID) {
+        guard var items = takeHeld(of: job) else { return }
+        for range in ranges.ranges { items.remove(range) }
+        put(items, of: job)
+        mayComeAgain = true
+    }
+
+    /// What runs, if it starts items in the order of their leases and as many as it can.
+    var running: [JobID: RangeSet<Int>] {
+        var running: [JobID: RangeSet<Int>] = [:]
+        var counts: [JobID: Int] = [:]
+        var left = slots
+        for arrival in arrivals where left > 0 {
+            guard let items = held[arrival.job] else { continue }
+            for range in items.ranges.parts(in: arrival.items) where left > 0 {
+                let ofJob = counts[arrival.job, default: 0]
+                let part = range.prefix(max(0, min(left, items.limit - ofJob)))
+                running[arrival.job, default: RangeSet()].insert(contentsOf: part)
+                counts[arrival.job] = ofJob + part.count
+                left -= part.count
+            }
+        }
+        return running
+    }
+
+    /// Leases, those whose items start last first; see `heldParts` for what is left of them.
+    func latestLeases(atMost most: Int) -> ReversedCollection<ArraySlice<Arrival>> {
+        arrivals.suffix(most).reversed()
+    }
+
+    // MARK: What it may get
+
+    /// Slots that the job may fill here.
+    func limit(of job: JobEntry) -> Int { min(slots, job.options.maxPerWorker ?? slots) }
+
+    /// Free slots for the job.
+    func room(for job: JobEntry) -> Int {
+        let free = min(slots - fillable, limit(of: job) - (held[job.id]?.count ?? 0))
+        return draining ? 0 : max(0, free)
+    }
+
+    /// Its queue is at most half full. Refilling in gulps makes a tenth of the messages.
+    var wantsQueue: Bool {
+        if draining || queued > Limits.prefetchItems / 2 { return false }
+        return queued < slots || queuedNanoseconds < queueNanoseconds(slots) / 2
+    }
+
+    /// Items of the job that its queue may take: at least one, so that no job waits for ever
+    /// behind another's refills.
+    func queueRoom(for job: JobEntry) -> Int {
+        let each = max(1, job.estimatedNanoseconds)
+        let byTime = (queueNanoseconds(slots) - queuedNanoseconds) / each
+        let room = max(1, slots - queued, Int(min(max(0, byTime), 1e9)))
+        let limit = limit(of: job)
+        let ofJob = max(limit, Int(min(queueNanoseconds(limit) / each, 1e9)))
+        return max(
+            0,
+            min(
+                room, Limits.prefetchItems - queued, limit + ofJob - (held[job.id]?.count ?? 0)))
+    }
+
+    private func queueNanoseconds(_ slots: Int) -> Double {
+        Double(slots) * Double(Limits.prefetchNanoseconds)
     }
 }

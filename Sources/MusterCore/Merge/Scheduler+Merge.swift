@@ -6,32 +6,80 @@ import MusterModel
 
 extension Scheduler {
     mutating func merge(_ reports: [Report], from id: WorkerID) {
-        var touched: [JobID] = []
-        var heads: [JobID: Int] = [:]
-        var position = 0
-        while position < reports.count {
-            let report = reports[position]
-            var run = position..<Self.endOfRun(in: reports, from: position)
-            var accepted = true
-            if run.count == 1 || !mergeRun(reports[run], from: id) {
-                run = position..<(position + 1)
-                accepted = mergeOne(report, from: id)
-            }
-            note(run, accepted: accepted)
-            position = run.upperBound
-            if touched.last != report.job {
-                touched.append(report.job)
-                if let job = jobs[report.job] { heads[report.job] = heads[report.job] ?? job.head }
-            }
+        var first = 0
+        while first < reports.count {
+            let jobID = reports[first].job
+            let end = reports[first...].firstIndex { $0.job != jobID } ?? reports.count
+            merge(reports[first..<end], of: jobID, from: id)
+            first = end
         }
-        hungry.insert(id)
-        for jobID in Set(touched).sorted() {
-            guard let job = jobs[jobID] else { continue }
-            effects.append(.ready(jobID, upTo: job.head))
-            haltIfDue(jobID)
-            changed(jobID)
+        if var worker = workers.removeValue(forKey: id) {
+            if worker.gaveNothing {
+                worker.gaveNothing = false
+                wakesIdle = true
+            }
+            put(worker)
+            hungry.insert(id)
         }
         checkDrained(id)
+    }
+
+    /// Job and held items are taken out once for all reports; successes side by side are one
+    /// range.
+    private mutating func merge(_ reports: ArraySlice<Report>, of jobID: JobID, from id: WorkerID) {
+        guard var job = take(jobID) else {
+            note(reports.startIndex..<reports.endIndex, accepted: false)
+            return
+        }
+        guard var held = workers[id]?.takeHeld(of: jobID) else {
+            job.counts.refused += reports.count
+            put(job)
+            note(reports.startIndex..<reports.endIndex, accepted: false)
+            return
+        }
+        let head = job.head
+        let wasLeasable = job.leasable > 0
+        var successes = 0..<0
+        for position in reports.indices {
+            let report = reports[position]
+            let item = report.item
+            let here = position..<(position + 1)
+            guard held.ranges.contains(item), !successes.contains(item),
+                job.attempt(item) == report.attempt
+            else {
+                job.counts.refused += 1
+                note(here, accepted: false)
+                continue
+            }
+            guard let state = report.state, state.isFinal else {
+                job.keepPart(of: item, bytes: report.bytes)
+                note(here, accepted: true)
+                continue
+            }
+            leasesAnswered += 1
+            if state == .succeeded {
+                job.succeed(report)
+                if successes.upperBound != item || successes.isEmpty {
+                    job.end(successes, in: &held)
+                    successes = item..<item
+                }
+                successes = successes.lowerBound..<(item + 1)
+                note(here, accepted: true)
+                continue
+            }
+            job.end(successes, in: &held)
+            successes = 0..<0
+            held.remove(item..<(item + 1))
+            job.heldCount -= 1
+            workers[id]?.mayComeAgain = true
+            note(here, accepted: settle(report, as: state, of: &job, from: id))
+        }
+        job.end(successes, in: &held)
+        workers[id]?.put(held, of: jobID)
+        if !wasLeasable && job.leasable > 0 { wakesIdle = true }
+        if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
+        haltIfDue(&job)
+        put(job)
     }
 
     /// Runs of equal answers become one effect.
@@ -46,128 +94,28 @@ extension Scheduler {
         }
     }
 
-    // MARK: Runs
-
-    /// One past the last of the reports that are successes of one job's consecutive items, all
-    /// with the same attempt. Short items report in long runs, and a run costs what one costs.
-    private static func endOfRun(in reports: [Report], from position: Int) -> Int {
-        let first = reports[position]
-        guard first.state == .succeeded else { return position + 1 }
-        var end = position + 1
-        while end < reports.count {
-            let next = reports[end]
-            guard next.job == first.job, next.item == first.item + (end - position),
-                next.state == .succeeded, next.attempt == first.attempt
-            else { break }
-            end += 1
-        }
-        return end
-    }
-
-    /// Accepts all of a run. Returns false, with nothing changed, where not every item of it is
-    /// on its first attempt and leased to the worker: then each has to be looked at.
-    private mutating func mergeRun(_ run: ArraySlice<Report>, from id: WorkerID) -> Bool {
-        guard let first = run.first else { return false }
-        let items = first.item..<(first.item + run.count)
-        guard first.attempt == 1, jobs[first.job]?.attempts.isEmpty ?? false,
-            workers[id]?.holds(items, of: first.job) ?? false,
-            var job = jobs.removeValue(forKey: first.job)
-        else { return false }
-        workers[id]?.release(items, of: first.job)
-        leasesAnswered += items.count
-        job.heldCount -= items.count
-        for report in run {
-            job.sample(report.wallNanoseconds)
-            job.bufferedBytes += max(0, report.bytes)
-        }
-        job.counts.add(items.count, to: .succeeded)
-        if !job.avoid.isEmpty { for item in items { job.avoid[item] = nil } }
-        _ = job.settle(items)
-        jobs[first.job] = job
-        return true
-    }
-
-    // MARK: One by one
-
-    /// Returns whether the report's bytes are to be kept. A failed attempt that is tried again
-    /// is accepted as an answer but nothing of it is kept.
-    private mutating func mergeOne(_ report: Report, from id: WorkerID) -> Bool {
-        guard jobs[report.job] != nil,
-            workers[id]?.holds(report.item, of: report.job) ?? false,
-            jobs[report.job]?.attempt(report.item) == report.attempt
-        else {
-            jobs[report.job]?.counts.refused += 1
-            return false
-        }
-        let bytes = max(0, report.bytes)
-        guard let state = report.state, state.isFinal else {
-            jobs[report.job]?.bufferedBytes += bytes
-            return true
-        }
-        let range = report.item..<(report.item + 1)
-        workers[id]?.release(range, of: report.job)
-        leasesAnswered += 1
-        return settle(report, state: state, bytes: bytes, from: id)
-    }
-
+    /// An attempt that did not succeed. Returns whether its bytes are to be kept: nothing is of
+    /// one that is tried again.
     private mutating func settle(
-        _ report: Report, state: ItemState, bytes: Int, from id: WorkerID
+        _ report: Report, as state: ItemState, of job: inout JobEntry, from id: WorkerID
     ) -> Bool {
-        guard var job = jobs.removeValue(forKey: report.job) else { return false }
-        defer { jobs[report.job] = job }
-        job.heldCount -= 1
         let item = report.item
-        if state == .succeeded {
-            job.sample(report.wallNanoseconds)
-        } else if state != .cancelled, !job.stopped, mayRetry(item, state: state, of: &job) {
+        if state != .cancelled, !job.isCancelled(item), job.spendBudget(of: item, on: state) {
+            raiseAttempt(item, of: &job)
             job.avoid[item] = id
-            requeue(item, of: &job)
+            job.wait(item..<(item + 1))
+            wakesIdle = true
             return false
         }
-        job.counts.add(1, to: state)
-        if state != .succeeded && state != .cancelled { job.unsuccessful[item] = state }
-        if !job.avoid.isEmpty { job.avoid[item] = nil }
-        job.bufferedBytes += bytes
-        _ = job.settle(item..<(item + 1))
-        return true
-    }
-
-    /// Spends one failure of the item's budget, if any is left. A supervisor that was killed
-    /// counts like a lost worker: the item may be what killed it.
-    private func mayRetry(_ item: Int, state: ItemState, of job: inout JobEntry) -> Bool {
-        if state == .aborted {
-            let losses = (job.losses[item] ?? 0) + 1
-            job.losses[item] = losses
-            return losses < Limits.lostAttempts
-        }
-        let failures = (job.failures[item] ?? 0) + 1
-        guard failures <= job.options.retries else { return false }
-        job.failures[item] = failures
+        job.fail(report, as: state)
         return true
     }
 
     mutating func delivered(_ id: JobID, bytes: Int) {
-        guard var job = jobs.removeValue(forKey: id) else { return }
+        guard var job = take(id) else { return }
+        let wasLeasable = job.leasable > 0
         job.bufferedBytes = max(0, job.bufferedBytes - max(0, bytes))
-        jobs[id] = job
-        changed(id)
-    }
-
-    /// A job may have something to lease again, or have ended.
-    mutating func changed(_ id: JobID) {
-        enterRotation(id)
-        guard let job = jobs[id], job.isFinished, !job.ended else { return }
-        jobs[id]?.ended = true
-        effects.append(.ended(id))
-        for worker in workers.keys.sorted()
-        where workers[worker]?.knows.remove(id) != nil {
-            effects.append(.retire(worker, id))
-        }
-    }
-
-    mutating func enterRotation(_ id: JobID) {
-        guard let job = jobs[id], !job.inRotation, job.leasable > 0 else { return }
-        jobs[id]?.inRotation = true
-        rotation.append(id, priority: job.options.priority)
+        if !wasLeasable && job.leasable > 0 { wakesIdle = true }
+        put(job)
     }
 }

@@ -1,90 +1,112 @@
 /// Workers come, fall silent, leave and drain; what they held gets its next attempt elsewhere.
-/// Every way out of a lease passes `requeue`, which raises the attempt number: that is the fence
-/// that refuses a late result.
+/// Every way out of a started lease raises the attempt number: that is the fence that refuses a
+/// late result.
 
 import MusterModel
 
 extension Scheduler {
     mutating func join(_ id: WorkerID, slots: Int, now: Instant) {
         guard workers[id] == nil, slots > 0 else { return }
-        workers[id] = WorkerEntry(id: id, slots: min(slots, Limits.slotsPerWorker), now: now)
+        if workers.isEmpty {
+            expiryCheck = now.advanced(byNanoseconds: Limits.heartbeatNanoseconds)
+        }
+        let worker = WorkerEntry(id: id, slots: min(slots, Limits.slotsPerWorker), now: now)
+        count(worker, 1)
+        put(worker)
         hungry.insert(id)
-        countSlots()
+        // Items that avoid the only other worker may go back to it no longer.
+        wakesIdle = true
     }
 
     mutating func leave(_ id: WorkerID) {
         guard let worker = workers.removeValue(forKey: id) else { return }
         hungry.remove(id)
-        countSlots()
-        for jobID in worker.held.keys.sorted() {
-            guard let ranges = worker.held[jobID]?.ranges else { continue }
-            // Workers run first in, first out: the lowest items were running, the rest queued.
-            var running = worker.slots
-            for range in ranges {
-                for item in range {
-                    lose(item, of: jobID, on: id, wasRunning: running > 0)
-                    running -= 1
+        idle.set(id, to: nil)
+        queues.set(id, to: nil)
+        if !worker.draining { count(worker, -1) }
+        if let thief = worker.levelledFor { workers[thief]?.awaitsItems = false }
+        for job in worker.knows { jobs[job]?.knownBy.remove(id) }
+        let running = worker.running
+        for (jobID, held) in worker.held.sorted(by: { $0.key < $1.key }) {
+            guard var job = take(jobID) else { continue }
+            let head = job.head
+            job.heldCount -= held.count
+            job.counts.lost += held.count
+            leasesLost += held.count
+            lose(held.ranges, running: running[jobID] ?? RangeSet(), of: &job)
+            if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
+            haltIfDue(&job)
+            put(job)
+        }
+        wakesIdle = true
+    }
+
+    /// Leased items whose worker is gone. Only those that may have been its end spend budget.
+    private mutating func lose(
+        _ items: RangeSet<Int>, running: RangeSet<Int>, of job: inout JobEntry
+    ) {
+        let cancelled = job.cancelledPart(of: items)
+        for range in cancelled.ranges { for item in range { job.dropParts(of: item) } }
+        conclude(cancelled, of: &job)
+        for range in items.subtracting(cancelled).ranges {
+            var start = range.lowerBound
+            for item in range {
+                if running.contains(item) {
+                    let losses = (job.losses[item] ?? 0) + 1
+                    job.losses[item] = losses
+                    if losses > Limits.lostAttempts {
+                        job.dropParts(of: item)
+                        job.counts.add(1, to: .aborted)
+                        job.unsuccessful[item] = .aborted
+                        job.settle(item..<(item + 1))
+                        let cause = ConcludeCause.workersLost(losses)
+                        effects.append(.conclude(job.id, items: item..<(item + 1), cause))
+                        if start < item { job.wait(start..<item) }
+                        start = item + 1
+                        continue
+                    }
                 }
+                raiseAttempt(item, of: &job)
             }
-            if let job = jobs[jobID] { effects.append(.ready(jobID, upTo: job.head)) }
-            changed(jobID)
+            if start < range.upperBound { job.wait(start..<range.upperBound) }
         }
     }
 
-    /// One leased item whose worker is gone.
-    private mutating func lose(_ item: Int, of jobID: JobID, on id: WorkerID, wasRunning: Bool) {
-        // Taken out and put back, so that nothing in it is copied for each item.
-        guard var job = jobs.removeValue(forKey: jobID) else { return }
-        defer { jobs[jobID] = job }
-        job.heldCount -= 1
-        job.counts.lost += 1
-        leasesLost += 1
-        if job.stopped {
-            job.counts.add(1, to: .cancelled)
-            effects.append(.conclude(jobID, items: item..<(item + 1), .cancelled))
-            _ = job.settle(item..<(item + 1))
-            return
-        }
-        if wasRunning {
-            let losses = (job.losses[item] ?? 0) + 1
-            job.losses[item] = losses
-            if losses > Limits.lostAttempts {
-                job.counts.add(1, to: .aborted)
-                job.unsuccessful[item] = .aborted
-                let cause = ConcludeCause.workersLost(losses)
-                effects.append(.conclude(jobID, items: item..<(item + 1), cause))
-                _ = job.settle(item..<(item + 1))
-                return
-            }
-        }
-        requeue(item, of: &job)
-    }
-
-    mutating func requeue(_ item: Int, of job: inout JobEntry) {
+    /// What was kept of the attempt is void.
+    mutating func raiseAttempt(_ item: Int, of job: inout JobEntry) {
+        job.dropParts(of: item)
         job.attempts[item] = job.attempt(item) &+ 1
-        job.wait(item..<(item + 1))
         effects.append(.again(job.id, item: item))
     }
 
     mutating func heartbeat(_ id: WorkerID, now: Instant) {
         workers[id]?.lastSeen = now
+        // Somebody who owes it items may never answer: it looks elsewhere.
+        if !queues.isEmpty && idle.contains(id) {
+            workers[id]?.awaitsItems = false
+            hungry.insert(id)
+        }
     }
 
     mutating func drain(_ id: WorkerID) {
-        guard workers[id] != nil else { return }
-        workers[id]?.draining = true
-        workers[id]?.drainedSaid = false
+        guard var worker = workers.removeValue(forKey: id) else { return }
+        if !worker.draining { count(worker, -1) }
+        worker.draining = true
+        worker.drainedSaid = false
+        put(worker)
         hungry.remove(id)
-        countSlots()
-        revokeQueue(of: id)
+        revokeAll(of: id)
         checkDrained(id)
+        wakesIdle = true
     }
 
     mutating func resume(_ id: WorkerID) {
-        guard workers[id] != nil else { return }
-        workers[id]?.draining = false
+        guard var worker = workers.removeValue(forKey: id) else { return }
+        if worker.draining { count(worker, 1) }
+        worker.draining = false
+        worker.drainedSaid = false
+        put(worker)
         hungry.insert(id)
-        countSlots()
     }
 
     mutating func checkDrained(_ id: WorkerID) {
@@ -101,12 +123,9 @@ extension Scheduler {
         let wasStopped = now.nanoseconds(since: expiryCheck) > Limits.leaseNanoseconds / 3
         var earliest: Instant?
         for id in workers.keys.sorted() {
-            guard var worker = workers[id] else { continue }
-            if wasStopped {
-                worker.lastSeen = now
-                workers[id] = worker
-            }
-            let end = worker.lastSeen.advanced(byNanoseconds: Limits.leaseNanoseconds)
+            if wasStopped { workers[id]?.lastSeen = now }
+            guard let seen = workers[id]?.lastSeen else { continue }
+            let end = seen.advanced(byNanoseconds: Limits.leaseNanoseconds)
             if end <= now {
                 effects.append(.disconnect(id))
                 leave(id)

@@ -1,5 +1,6 @@
 /// What the scheduler knows of one job. Items are ranges, not objects: ten million waiting items
 /// are one range, and only what failed, moved or runs alone takes memory of its own.
+/// What becomes of single items is in `JobEntry+Items.swift`.
 
 import MusterModel
 
@@ -54,26 +55,41 @@ struct JobEntry: Sendable {
     var losses: [Int: Int] = [:]
     /// Where the item failed last: retries prefer another worker.
     var avoid: [Int: WorkerID] = [:]
+    /// The same for waiting items, by worker.
+    var avoiding: [WorkerID: RangeSet<Int>] = [:]
+    /// Asked to be cancelled: none of them gets a further attempt, nor a first if it has yet to
+    /// arrive.
+    var cancelled = RangeSet<Int>()
+    /// Items that ended as cancelled.
+    var neverDone = RangeSet<Int>()
     /// Kept result bytes that wait for their reader.
     var bufferedBytes = 0
+    /// Of these, output of items that still run or did not succeed: an attempt may take it back.
+    var partBytes: [Int: Int] = [:]
     /// Smoothed time of one item on a worker; nil before the first report.
     var meanNanoseconds: Double?
+    /// Workers that were told about the job.
+    var knownBy: Set<WorkerID> = []
     /// No further leases: cancelled or halted.
     var stopped = false
     var ended = false
     var inRotation = false
+    /// What the scheduler counts of it in `offered`.
+    var offered = 0
 
     init(id: JobID, options: JobOptions) {
         self.id = id
+        var options = options
+        options.retries = max(0, options.retries)
+        options.maxRunning = options.maxRunning.map { max(1, $0) }
+        options.maxPerWorker = options.maxPerWorker.map { max(1, $0) }
         self.options = options
     }
 
-    func attempt(_ item: Int) -> UInt32 { attempts[item] ?? 1 }
+    func attempt(_ item: Int) -> UInt32 { attempts.isEmpty ? 1 : attempts[item] ?? 1 }
 
-    mutating func wait(_ range: Range<Int>) {
-        waiting.insert(contentsOf: range)
-        waitingCount += range.count
-    }
+    /// While the rate is unknown, an item counts as all the work that a slot may have queued.
+    var estimatedNanoseconds: Double { meanNanoseconds ?? Double(Limits.prefetchNanoseconds) }
 
     /// How many items may be leased now.
     var leasable: Int {
@@ -87,49 +103,17 @@ struct JobEntry: Sendable {
     /// The buffer of early results is full: only the item that all wait for may run.
     var isFull: Bool { !options.keepsResults && bufferedBytes >= options.bufferBytes }
 
-    /// Takes up to `count` waiting items, lowest first, passing over those that avoid `worker`.
-    mutating func take(_ count: Int, avoiding worker: WorkerID?) -> [Range<Int>] {
-        var taken: [Range<Int>] = []
-        var left = count
-        for range in waiting.ranges {
-            if left == 0 { break }
-            guard let worker, !avoid.isEmpty else {
-                taken.append(range.prefix(left))
-                left -= taken[taken.count - 1].count
-                continue
-            }
-            for item in range where left > 0 && avoid[item] != worker {
-                if let last = taken.last, last.upperBound == item {
-                    taken[taken.count - 1] = last.lowerBound..<(item + 1)
-                } else {
-                    taken.append(item..<(item + 1))
-                }
-                left -= 1
-            }
-        }
-        for range in taken { waiting.remove(contentsOf: range) }
-        waitingCount -= count - left
-        return taken
-    }
+    var isFinished: Bool { inputEnded && heldCount == 0 && waitingCount == 0 }
 
-    /// Marks final items and moves the head. Returns whether the head moved.
-    mutating func settle(_ range: Range<Int>) -> Bool {
+    /// Marks final items and moves the head.
+    mutating func settle(_ range: Range<Int>) {
         if range.lowerBound == head && settled.isEmpty {
             head = range.upperBound
-            return true
+            return
         }
         settled.insert(contentsOf: range)
-        guard let first = settled.ranges.first, first.lowerBound == head else { return false }
+        guard let first = settled.ranges.first, first.lowerBound == head else { return }
         head = first.upperBound
         settled.remove(contentsOf: first)
-        return true
     }
-
-    /// One more measured time of an item, as nanoseconds.
-    mutating func sample(_ wallNanoseconds: UInt64) {
-        let sample = Double(wallNanoseconds)
-        meanNanoseconds = meanNanoseconds.map { $0 * 0.9 + sample * 0.1 } ?? sample
-    }
-
-    var isFinished: Bool { inputEnded && heldCount == 0 && waitingCount == 0 }
 }

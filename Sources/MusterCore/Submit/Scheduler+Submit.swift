@@ -11,75 +11,95 @@ extension Scheduler {
             job.inputEnded = true
             if job.arrived > 0 { job.wait(0..<job.arrived) }
         }
-        jobs[id] = job
-        changed(id)
+        put(job)
+        wakesIdle = true
     }
 
     mutating func itemsArrived(_ id: JobID, count: Int) {
-        guard var job = jobs[id], !job.inputEnded, count > 0 else { return }
-        let upper = min(job.arrived + min(count, Limits.itemsPerJob), Limits.itemsPerJob)
-        let range = job.arrived..<upper
-        job.arrived = upper
-        if job.stopped {
-            job.counts.add(range.count, to: .cancelled)
-            effects.append(.conclude(id, items: range, .cancelled))
-            if job.settle(range) { effects.append(.ready(id, upTo: job.head)) }
-        } else {
-            job.wait(range)
+        guard count > 0, var job = take(id) else { return }
+        let (lower, head) = (job.arrived, job.head)
+        if !job.inputEnded {
+            job.arrived = min(lower + min(count, Limits.itemsPerJob), Limits.itemsPerJob)
         }
-        jobs[id] = job
-        changed(id)
+        let range = lower..<job.arrived
+        if !range.isEmpty {
+            job.wait(range)
+            dropWaiting(job.cancelledPart(of: RangeSet(range)), of: &job)
+            wakesIdle = true
+        }
+        if job.head != head { effects.append(.ready(id, upTo: job.head)) }
+        put(job)
     }
 
     mutating func inputEnded(_ id: JobID) {
-        jobs[id]?.inputEnded = true
-        changed(id)
+        guard var job = take(id) else { return }
+        job.inputEnded = true
+        haltIfDue(&job)
+        put(job)
     }
 
     /// Waiting items are final at once; running ones when their worker reports.
     mutating func cancel(_ id: JobID, items: Range<Int>?, graceNanoseconds: Int64) {
-        guard var job = jobs[id], !job.ended else { return }
-        let scope = items?.clamped(to: 0..<job.arrived) ?? 0..<job.arrived
+        guard var job = take(id) else { return }
+        if !job.ended { cancel(items, of: &job, graceNanoseconds: graceNanoseconds) }
+        put(job)
+    }
+
+    private mutating func cancel(
+        _ items: Range<Int>?, of job: inout JobEntry, graceNanoseconds: Int64
+    ) {
+        let scope = items?.clamped(to: 0..<Limits.itemsPerJob) ?? 0..<job.arrived
         if items == nil { job.stopped = true }
-        let dropped = job.waiting.intersection(RangeSet(scope))
-        var moved = false
-        for range in dropped.ranges {
-            job.waiting.remove(contentsOf: range)
-            job.waitingCount -= range.count
-            job.counts.add(range.count, to: .cancelled)
-            effects.append(.conclude(id, items: range, .cancelled))
-            moved = job.settle(range) || moved
-        }
-        if moved { effects.append(.ready(id, upTo: job.head)) }
-        jobs[id] = job
-        for worker in workers.keys.sorted() {
-            guard let held = workers[worker]?.held[id] else { continue }
-            let stopped = Array(held.intersection(RangeSet(scope)).ranges)
+        job.cancelled.insert(contentsOf: scope)
+        let head = job.head
+        dropWaiting(job.waiting.intersection(RangeSet(scope)), of: &job)
+        if job.head != head { effects.append(.ready(job.id, upTo: job.head)) }
+        for worker in job.knownBy.sorted() {
+            let stopped = workers[worker]?.held[job.id]?.ranges.parts(in: scope) ?? []
             if !stopped.isEmpty {
-                effects.append(.stop(worker, id, stopped, graceNanoseconds: graceNanoseconds))
+                effects.append(
+                    .stop(worker, job.id, stopped, graceNanoseconds: graceNanoseconds))
             }
         }
-        changed(id)
+    }
+
+    private mutating func dropWaiting(_ items: RangeSet<Int>, of job: inout JobEntry) {
+        for range in items.ranges { job.stopWaiting(range) }
+        conclude(items, of: &job)
+    }
+
+    /// Items that are neither waiting nor leased end as cancelled.
+    mutating func conclude(_ items: RangeSet<Int>, of job: inout JobEntry) {
+        for range in items.ranges {
+            job.counts.add(range.count, to: .cancelled)
+            job.neverDone.insert(contentsOf: range)
+            effects.append(.conclude(job.id, items: range, .cancelled))
+            job.settle(range)
+        }
     }
 
     /// Failed items wait again, with fresh budgets and their next attempt number. The head goes
     /// back to the first of them, so that what follows is delivered again only where it changed:
     /// the driver replaces results by index.
     mutating func retry(_ id: JobID, items: Range<Int>?) {
-        guard var job = jobs[id] else { return }
+        guard var job = take(id) else { return }
         let chosen = job.unsuccessful.keys.filter { items?.contains($0) ?? true }.sorted()
-        guard !chosen.isEmpty else { return }
+        guard !chosen.isEmpty else { return put(job) }
+        let head = job.head
         var final = job.settled
         if job.head > 0 { final.insert(contentsOf: 0..<job.head) }
         for item in chosen {
             guard let state = job.unsuccessful.removeValue(forKey: item) else { continue }
+            let range = item..<(item + 1)
             job.counts.add(-1, to: state)
-            job.attempts[item] = job.attempt(item) &+ 1
             job.failures[item] = nil
             job.losses[item] = nil
-            final.remove(contentsOf: item..<(item + 1))
-            job.wait(item..<(item + 1))
-            effects.append(.again(id, item: item))
+            job.cancelled.remove(contentsOf: range)
+            final.remove(contentsOf: range)
+            // What is below the head may have left already.
+            if item < head { job.partBytes[item] = nil }
+            raiseAttempt(item, of: &job)
+            job.wait(range)
         }
         job.head = 0
         job.settled = final
@@ -87,51 +107,47 @@ extension Scheduler {
             job.head = first.upperBound
             job.settled.remove(contentsOf: first)
         }
+        if job.head != head { effects.append(.ready(id, upTo: job.head)) }
         job.stopped = false
         job.ended = false
-        jobs[id] = job
-        changed(id)
+        put(job)
+        wakesIdle = true
     }
 
     mutating func forget(_ id: JobID) {
-        guard let job = jobs[id], job.ended else { return }
-        jobs[id] = nil
+        guard let job = take(id) else { return }
+        if !job.ended { put(job) }
     }
 
     /// `--halt`: enough has failed, succeeded or ended.
-    mutating func haltIfDue(_ id: JobID) {
-        guard let job = jobs[id], !job.stopped, let halt = job.options.halt else { return }
+    mutating func haltIfDue(_ job: inout JobEntry) {
+        guard let halt = job.options.halt, !job.stopped else { return }
         let reached =
             switch halt.what {
             case .fail: job.counts.failed + job.counts.timedOut + job.counts.aborted
             case .success: job.counts.succeeded
             case .done: job.counts.final
             }
-        let bound: Int
+        var bound = max(1, halt.count)
         if halt.percent {
             guard job.inputEnded, job.arrived > 0 else { return }
-            bound = max(1, Int((Double(job.arrived) * Double(halt.count) / 100).rounded(.up)))
-        } else {
-            bound = halt.count
+            // More than all is never reached.
+            bound = (job.arrived * min(bound, 101) + 99) / 100
         }
         guard reached >= bound else { return }
         if halt.now {
-            cancel(id, items: nil, graceNanoseconds: job.options.graceNanoseconds)
+            cancel(nil, of: &job, graceNanoseconds: job.options.graceNanoseconds)
         } else {
-            stopLeasing(id)
+            stopLeasing(&job)
         }
     }
 
-    /// What runs may end; what waits is cancelled.
-    private mutating func stopLeasing(_ id: JobID) {
-        let held = workers.values.reduce(into: RangeSet<Int>()) { set, worker in
-            if let ranges = worker.held[id] { set.formUnion(ranges) }
-        }
-        guard var job = jobs[id] else { return }
+    /// What runs may end; what waits is cancelled, here and in the workers' queues.
+    private mutating func stopLeasing(_ job: inout JobEntry) {
         job.stopped = true
-        jobs[id] = job
-        let waiting = job.waiting.subtracting(held)
-        for range in waiting.ranges { cancel(id, items: range, graceNanoseconds: 0) }
-        for worker in workers.keys.sorted() { revokeQueue(of: worker) }
+        let head = job.head
+        dropWaiting(job.waiting, of: &job)
+        if job.head != head { effects.append(.ready(job.id, upTo: job.head)) }
+        for worker in job.knownBy.sorted() { revokeAll(of: worker, job: job.id) }
     }
 }

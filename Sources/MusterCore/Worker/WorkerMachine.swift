@@ -64,11 +64,14 @@ package struct WorkerMachine: Sendable {
     private var queue: [QueuedRun] = []
     /// Runs before this position are used up.
     private var queueStart = 0
+    /// Runs behind it that are used up.
+    private var usedUp = 0
     private var rules: [JobID: JobRules] = [:]
     private var effects: [Effect] = []
     /// When a delayed start is due; nil while none waits.
     package private(set) var nextDeadline: Instant?
     package private(set) var queuedCount = 0
+    private var queuedByJob: [JobID: Int] = [:]
 
     package init(slots: Int) {
         let count = min(max(1, slots), Limits.slotsPerWorker)
@@ -76,6 +79,8 @@ package struct WorkerMachine: Sendable {
         self.free = Array((0..<count).reversed())
     }
 
+    /// Runs in memory, used-up ones among them.
+    var queueLength: Int { queue.count }
     package var slotCount: Int { slots.count }
     package var runningCount: Int { slots.count - free.count }
     package func attempt(in slot: Int) -> AttemptID? {
@@ -87,42 +92,60 @@ package struct WorkerMachine: Sendable {
     }
 
     package mutating func handle(_ command: Command, now: Instant) -> [Effect] {
-        effects.removeAll(keepingCapacity: true)
         switch command {
         case .learn(let job, let maxRunning, let delay):
             if rules[job] == nil {
-                rules[job] = JobRules(maxRunning: maxRunning, delayNanoseconds: delay)
+                let running = slots.reduce(0) { $0 + ($1?.job == job ? 1 : 0) }
+                rules[job] = JobRules(
+                    maxRunning: maxRunning.map { max(1, $0) }, delayNanoseconds: delay,
+                    running: running)
             }
         case .lease(let job, let runs):
-            for run in runs where !run.items.isEmpty {
-                queue.append(QueuedRun(job: job, items: run.items, attempt: run.attempt))
-                queuedCount += run.items.count
-            }
+            for run in runs { enqueue(run, of: job) }
         case .revoke(let job, let ranges):
             let taken = unqueue(job, RangeSet(ranges))
             effects.append(.release(job, Array(RangeSet(taken.map(\.items)).ranges)))
         case .stop(let job, let ranges, let grace): stop(job, RangeSet(ranges), grace: grace)
         case .retire(let job):
+            _ = unqueue(job, RangeSet(0..<Limits.itemsPerJob))
             rules[job] = nil
             effects.append(.forget(job))
         case .slotEnded(let slot): slotEnded(slot)
         case .abandon(let grace):
             queue.removeAll()
             queueStart = 0
+            usedUp = 0
             queuedCount = 0
+            queuedByJob = [:]
             for slot in slots.indices where slots[slot] != nil {
                 effects.append(.kill(slot: slot, graceNanoseconds: grace))
             }
         case .tick: break
         }
         fill(now: now)
+        defer { effects = [] }
         return effects
+    }
+
+    /// Ranges that no job can have are ignored.
+    private mutating func enqueue(_ run: LeaseRun, of job: JobID) {
+        let items = run.items
+        guard !items.isEmpty, items.lowerBound >= 0, items.upperBound <= Limits.itemsPerJob,
+            queuedCount <= Limits.itemsPerJob
+        else { return }
+        queue.append(QueuedRun(job: job, items: items, attempt: run.attempt))
+        countQueued(items.count, of: job)
     }
 
     private mutating func slotEnded(_ slot: Int) {
         guard slots.indices.contains(slot), let attempt = slots[slot] else { return }
         slots[slot] = nil
-        free.append(slot)
+        var (low, high) = (0, free.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if free[middle] > slot { low = middle + 1 } else { high = middle }
+        }
+        free.insert(slot, at: low)
         rules[attempt.job]?.running -= 1
     }
 
@@ -130,26 +153,45 @@ package struct WorkerMachine: Sendable {
     private mutating func fill(now: Instant) {
         nextDeadline = nil
         var position = queueStart
-        while !free.isEmpty && position < queue.count {
-            let run = queue[position]
-            if run.items.isEmpty {
-                if position == queueStart { queueStart += 1 }
+        // Items not yet looked at, less those of jobs that are known to be blocked.
+        var open = queuedCount
+        var blocked: Set<JobID> = []
+        while !free.isEmpty && open > 0 && position < queue.count {
+            let (job, items) = (queue[position].job, queue[position].items)
+            if items.isEmpty && position == queueStart {
+                queueStart += 1
+                usedUp -= 1
+            }
+            if items.isEmpty || (!blocked.isEmpty && blocked.contains(job)) {
                 position += 1
                 continue
             }
-            guard mayStart(run.job, now: now) else {
-                position += 1
+            guard mayStart(job, now: now) else {
+                blocked.insert(job)
+                open -= queuedByJob[job] ?? 0
                 continue
             }
-            queue[position].items.removeFirst()
-            queuedCount -= 1
-            let slot = free.removeLast()
-            let attempt = AttemptID(
-                job: run.job, item: run.items.lowerBound, attempt: run.attempt)
-            slots[slot] = attempt
-            effects.append(.start(slot: slot, attempt))
+            open -= 1
+            start(items.lowerBound, at: position)
         }
         compact()
+    }
+
+    private mutating func start(_ item: Int, at position: Int) {
+        let run = queue[position]
+        queue[position].items.removeFirst()
+        if queue[position].items.isEmpty { usedUp += 1 }
+        countQueued(-1, of: run.job)
+        let slot = free.removeLast()
+        let attempt = AttemptID(job: run.job, item: item, attempt: run.attempt)
+        slots[slot] = attempt
+        effects.append(.start(slot: slot, attempt))
+    }
+
+    private mutating func countQueued(_ change: Int, of job: JobID) {
+        queuedCount += change
+        let count = (queuedByJob[job] ?? 0) + change
+        queuedByJob[job] = count == 0 ? nil : count
     }
 
     private mutating func mayStart(_ job: JobID, now: Instant) -> Bool {
@@ -167,22 +209,21 @@ package struct WorkerMachine: Sendable {
         return true
     }
 
-    /// Used-up runs leave the front of the queue in gulps.
+    /// Used-up runs leave the queue in gulps.
     private mutating func compact() {
-        if queueStart == queue.count {
-            queue.removeAll(keepingCapacity: true)
-            queueStart = 0
-        } else if queueStart > 64 && queueStart > queue.count / 2 {
-            queue.removeFirst(queueStart)
-            queueStart = 0
-        }
+        guard queueStart + usedUp == queue.count || queueStart + usedUp > 64 + queue.count / 2
+        else { return }
+        queue.removeFirst(queueStart)
+        if usedUp > 0 { queue.removeAll { $0.items.isEmpty } }
+        queueStart = 0
+        usedUp = 0
     }
 
     /// Takes these items out of the queue and returns them with their attempts.
     private mutating func unqueue(_ job: JobID, _ items: RangeSet<Int>) -> [LeaseRun] {
         var taken: [LeaseRun] = []
         var kept: [QueuedRun] = []
-        for run in queue[queueStart...] {
+        for run in queue[queueStart...] where !run.items.isEmpty {
             guard run.job == job else {
                 kept.append(run)
                 continue
@@ -190,7 +231,7 @@ package struct WorkerMachine: Sendable {
             let own = RangeSet(run.items)
             for range in own.intersection(items).ranges {
                 taken.append(LeaseRun(items: range, attempt: run.attempt))
-                queuedCount -= range.count
+                countQueued(-range.count, of: job)
             }
             for range in own.subtracting(items).ranges {
                 kept.append(QueuedRun(job: job, items: range, attempt: run.attempt))
@@ -198,6 +239,7 @@ package struct WorkerMachine: Sendable {
         }
         queue = kept
         queueStart = 0
+        usedUp = 0
         return taken
     }
 

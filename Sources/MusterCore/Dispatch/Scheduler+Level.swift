@@ -1,0 +1,119 @@
+/// Leased items that have not started come back: for a worker that idles while another has a
+/// queue, for a drain, for `--halt soon`. The worker's answer decides what had not started.
+
+import MusterModel
+
+extension Scheduler {
+    /// For each worker that idles although nothing is left for it, the longest queue elsewhere
+    /// that has something for it gives up half.
+    mutating func level() {
+        guard !queues.isEmpty, workers.count > 1 else { return }
+        var misses = 0
+        for thief in idleCandidates where !queues.isEmpty {
+            guard let worker = workers[thief], worker.hasRoom, !worker.awaitsItems else { continue }
+            var room: [JobID: Bool] = [:]
+            let found = queues.order.reversed().prefix(16).contains { place in
+                revokeHalf(of: place.id, for: worker, room: &room)
+            }
+            if found { workers[thief]?.awaitsItems = true }
+            misses += found ? 0 : 1
+            if misses == 8 { return }
+        }
+    }
+
+    /// Asks for what starts last and is of use to `thief`. Returns false where there is nothing.
+    /// `room` remembers which jobs can use the thief's free slots.
+    private mutating func revokeHalf(
+        of id: WorkerID, for thief: WorkerEntry, room: inout [JobID: Bool]
+    ) -> Bool {
+        guard let worker = workers[id], id != thief.id, worker.levelledFor == nil,
+            !worker.gaveNothing, worker.queued > 0
+        else { return false }
+        var left = max(1, worker.queued / 2)
+        var asked: [JobID: RangeSet<Int>] = [:]
+        for lease in worker.latestLeases(atMost: 256) {
+            if left == 0 { break }
+            let hasRoom =
+                room[lease.job]
+                ?? jobs[lease.job].map { !$0.stopped && !$0.isFull && thief.room(for: $0) > 0 }
+                ?? false
+            room[lease.job] = hasRoom
+            if !hasRoom { continue }
+            let avoids = !(jobs[lease.job]?.avoid.isEmpty ?? true)
+            for part in worker.heldParts(of: lease).map(\.items).reversed() {
+                if left == 0 { break }
+                var useful = [part]
+                if avoids {
+                    // It would only pass them over.
+                    let avoid = jobs[lease.job]?.avoid ?? [:]
+                    useful = part.filter { avoid[$0] != thief.id }.map { $0..<($0 + 1) }
+                }
+                for range in useful.reversed() where left > 0 {
+                    let last = range.suffix(left)
+                    asked[lease.job, default: RangeSet()].insert(contentsOf: last)
+                    left -= last.count
+                }
+            }
+        }
+        guard !asked.isEmpty else { return false }
+        workers[id]?.levelledFor = thief.id
+        for job in asked.keys.sorted() { revoke(asked[job] ?? RangeSet(), of: job, from: id) }
+        return true
+    }
+
+    /// Asks for all that the worker holds and has not started; of one job, or of all.
+    mutating func revokeAll(of id: WorkerID, job only: JobID? = nil) {
+        guard let worker = workers[id] else { return }
+        for job in worker.held.keys.sorted() where only == nil || only == job {
+            revoke(worker.held[job]?.ranges ?? RangeSet(), of: job, from: id)
+        }
+    }
+
+    private mutating func revoke(_ ranges: RangeSet<Int>, of job: JobID, from id: WorkerID) {
+        effects.append(.revoke(id, job, Array(ranges.ranges)))
+        workers[id]?.revokesOpen += 1
+    }
+
+    /// Unstarted items come back. The lease is over and nothing of it was kept, so the attempt
+    /// number may be used again.
+    mutating func released(_ id: WorkerID, _ jobID: JobID, _ ranges: [Range<Int>]) {
+        guard var worker = workers.removeValue(forKey: id) else { return }
+        // Only what it really holds: a peer's word is no proof.
+        let owned = (worker.held[jobID]?.ranges ?? RangeSet()).intersection(RangeSet(ranges))
+        worker.giveBack(owned, of: jobID)
+        worker.revokesOpen = max(0, worker.revokesOpen - 1)
+        if worker.levelledFor != nil { worker.gaveNothing = owned.isEmpty }
+        if let thief = worker.levelledFor, worker.revokesOpen == 0 {
+            worker.levelledFor = nil
+            workers[thief]?.awaitsItems = false
+        }
+        // Not hungry unless it idles: what was taken from its queue is for others.
+        if worker.hasRoom { hungry.insert(id) }
+        wakesIdle = true
+        put(worker)
+        if !owned.isEmpty, var job = take(jobID) {
+            let count = job.heldCount
+            takeBack(owned, of: &job)
+            leasesReturned += count - job.heldCount
+            put(job)
+        }
+        checkDrained(id)
+    }
+
+    private mutating func takeBack(_ owned: RangeSet<Int>, of job: inout JobEntry) {
+        let head = job.head
+        for range in owned.ranges { job.heldCount -= range.count }
+        let cancelled = job.cancelledPart(of: owned)
+        conclude(cancelled, of: &job)
+        for range in owned.subtracting(cancelled).ranges { job.wait(range) }
+        // It had said something of them, so they had started: no part may meet the next attempt's.
+        let started = job.partBytes.keys.filter(owned.contains).sorted()
+        for item in started {
+            job.dropParts(of: item)
+            guard !cancelled.contains(item) else { continue }
+            job.attempts[item] = job.attempt(item) &+ 1
+            effects.append(.again(job.id, item: item))
+        }
+        if job.head != head { effects.append(.ready(job.id, upTo: job.head)) }
+    }
+}

@@ -1,0 +1,131 @@
+/// Items of one job change their place: they wait, are taken for a lease, succeed, fail.
+
+import MusterModel
+
+extension JobEntry {
+    // MARK: Waiting
+
+    mutating func wait(_ range: Range<Int>) {
+        waiting.insert(contentsOf: range)
+        waitingCount += range.count
+        if avoid.isEmpty { return }
+        if avoid.count < range.count {
+            for (item, worker) in avoid where range.contains(item) {
+                avoiding[worker, default: RangeSet()].insert(contentsOf: item..<(item + 1))
+            }
+        } else {
+            for item in range {
+                guard let worker = avoid[item] else { continue }
+                avoiding[worker, default: RangeSet()].insert(contentsOf: item..<(item + 1))
+            }
+        }
+    }
+
+    mutating func stopWaiting(_ range: Range<Int>) {
+        waiting.remove(contentsOf: range)
+        waitingCount -= range.count
+        if avoiding.isEmpty { return }
+        for worker in Array(avoiding.keys) where avoiding[worker]?.overlaps(range) ?? false {
+            avoiding[worker]?.remove(contentsOf: range)
+            if avoiding[worker]?.isEmpty ?? false { avoiding[worker] = nil }
+        }
+    }
+
+    /// Takes up to `count` waiting items, lowest first. Those that avoid `worker` are passed over
+    /// unless it would take long to find others.
+    mutating func take(_ count: Int, avoiding worker: WorkerID?) -> [Range<Int>] {
+        guard count > 0 else { return [] }
+        var taken: [Range<Int>] = []
+        var left = count
+        let passedOver = worker.flatMap { avoiding[$0] } ?? RangeSet()
+        let mayPassOver = 1024
+        for (looked, range) in waiting.ranges.enumerated() {
+            if left == 0 { break }
+            var parts = [range]
+            if !passedOver.isEmpty && looked < mayPassOver {
+                parts = range.minus(passedOver, atMost: mayPassOver)
+            }
+            for part in parts where left > 0 {
+                taken.append(part.prefix(left))
+                left -= taken[taken.count - 1].count
+            }
+        }
+        for range in taken { stopWaiting(range) }
+        return taken
+    }
+
+    // MARK: Ending
+
+    /// Items of a cancelled job or range do not run again.
+    func isCancelled(_ item: Int) -> Bool { stopped || cancelled.contains(item) }
+
+    func cancelledPart(of items: RangeSet<Int>) -> RangeSet<Int> {
+        if stopped { return items }
+        return cancelled.isEmpty ? RangeSet() : items.intersection(cancelled)
+    }
+
+    /// Held items that succeeded.
+    mutating func end(_ range: Range<Int>, in held: inout HeldItems) {
+        if range.isEmpty { return }
+        held.remove(range)
+        heldCount -= range.count
+        counts.succeeded += range.count
+        settle(range)
+    }
+
+    mutating func succeed(_ report: Report) {
+        let sample = Double(report.wallNanoseconds)
+        meanNanoseconds = meanNanoseconds.map { $0 * 0.9 + sample * 0.1 } ?? sample
+        buffer(report.bytes)
+        if !partBytes.isEmpty { partBytes[report.item] = nil }
+        if !avoid.isEmpty { avoid[report.item] = nil }
+    }
+
+    /// Final, but not succeeded.
+    mutating func fail(_ report: Report, as state: ItemState) {
+        counts.add(1, to: state)
+        if state == .cancelled {
+            neverDone.insert(contentsOf: report.item..<(report.item + 1))
+        } else {
+            unsuccessful[report.item] = state
+        }
+        keepPart(of: report.item, bytes: report.bytes)
+        avoid[report.item] = nil
+        settle(report.item..<(report.item + 1))
+    }
+
+    /// Spends one failure of the item's budget; false where none is left. A supervisor that was
+    /// killed counts like a lost worker, as the item may be what killed it, but three attempts
+    /// are enough to know.
+    mutating func spendBudget(of item: Int, on state: ItemState) -> Bool {
+        if state == .aborted {
+            let count = (losses[item] ?? 0) + 1
+            losses[item] = count
+            return count < Limits.lostAttempts
+        }
+        let count = (failures[item] ?? 0) + 1
+        guard count <= options.retries else { return false }
+        failures[item] = count
+        return true
+    }
+
+    // MARK: Bytes
+
+    mutating func keepPart(of item: Int, bytes: Int) {
+        let before = bufferedBytes
+        buffer(bytes)
+        guard bufferedBytes > before else { return }
+        partBytes[item, default: 0] += bufferedBytes - before
+    }
+
+    /// What came of an attempt that does not count.
+    mutating func dropParts(of item: Int) {
+        guard !partBytes.isEmpty, let bytes = partBytes.removeValue(forKey: item) else { return }
+        bufferedBytes = max(0, bufferedBytes - bytes)
+    }
+
+    private mutating func buffer(_ bytes: Int) {
+        let (sum, overflow) = bufferedBytes.addingReportingOverflow(max(0, bytes))
+        bufferedBytes = overflow ? .max : sum
+    }
+}

@@ -1,0 +1,231 @@
+/// What may happen in a random cluster, and how it is healed at the end.
+
+import Testing
+
+@testable import MusterCore
+@testable import MusterModel
+
+extension RandomCluster {
+    func step() {
+        switch random.below(40) {
+        case 0: submit()
+        case 1...3:
+            guard let id = random.pick(jobIDs) else { return }
+            run(.itemsArrived(id, count: 1 + random.below(4)))
+        case 4: if let id = random.pick(jobIDs), random.once(in: 2) { run(.inputEnded(id)) }
+        case 5: cancel()
+        case 6: retry()
+        case 7: if let id = random.pick(jobIDs), random.once(in: 3) { run(.forget(id)) }
+        case 8: if peers.count < 5 { join() }
+        case 9: if let worker = random.pick(workerIDs), random.once(in: 2) { run(.leave(worker)) }
+        case 10: if let worker = random.pick(workerIDs) { run(.drain(worker)) }
+        case 11: if let worker = random.pick(workerIDs) { run(.resume(worker)) }
+        case 12: if random.once(in: 3), let id = random.pick(workerIDs) { peers[id]?.isMute = true }
+        case 13: pass(nanoseconds: Int64(random.below(1_500_000_000)))
+        case 14: if random.once(in: 2) { forge() }
+        case 15: repeatReports()
+        case 16: if random.once(in: 2) { lie() }
+        case 17...18: if let id = random.pick(jobIDs) { acknowledge(id, all: false) }
+        case 19: if let worker = random.pick(workerIDs) { part(of: worker) }
+        case 20...25: if let worker = random.pick(workerIDs) { hear(worker) }
+        case 26...31: if let worker = random.pick(workerIDs) { tell(worker) }
+        default: if let worker = random.pick(workerIDs) { finish(worker) }
+        }
+    }
+
+    // MARK: Clients
+
+    func submit() {
+        guard jobs.count < 4 else { return }
+        lastJob += 1
+        var options = JobOptions()
+        options.retries = random.below(3)
+        options.priority = random.below(2)
+        if random.once(in: 3) { options.maxRunning = 1 + random.below(4) }
+        if random.once(in: 3) { options.maxPerWorker = 1 + random.below(2) }
+        if random.once(in: 4) { options.bufferBytes = 1 + random.below(20) }
+        if random.once(in: 5) { options.keepsResults = true }
+        if random.once(in: 12) { options.delayNanoseconds = 400_000_000 }
+        if random.once(in: 5) {
+            options.halt = HaltRule(
+                now: random.once(in: 2), what: random.pick([.fail, .success, .done]) ?? .fail,
+                count: 1 + random.below(40), percent: random.once(in: 2))
+        }
+        run(.submit(JobID(lastJob), options, count: random.once(in: 2) ? random.below(16) : nil))
+    }
+
+    private func cancel() {
+        guard let id = random.pick(jobIDs), random.once(in: 2) else { return }
+        let low = random.below(20)
+        let items = random.once(in: 3) ? nil : low..<(low + random.below(6))
+        run(.cancel(id, items: items, graceNanoseconds: 0))
+    }
+
+    private func retry() {
+        guard let id = random.pick(jobIDs) else { return }
+        let low = random.below(20)
+        run(.retry(id, items: random.once(in: 2) ? nil : low..<(low + random.below(10))))
+    }
+
+    func acknowledge(_ id: JobID, all: Bool) {
+        let sent = jobs[id]?.sentBytes ?? 0
+        if sent > 0 { run(.delivered(id, bytes: all ? sent : 1 + random.below(sent))) }
+    }
+
+    // MARK: Workers
+
+    func join() {
+        lastWorker += 1
+        let slots = 1 + random.below(3)
+        peers[WorkerID(lastWorker)] = Peer(machine: WorkerMachineHarness(slots: slots))
+        run(.join(WorkerID(lastWorker), slots: slots))
+    }
+
+    /// The worker's next message reaches the coordinator.
+    func hear(_ worker: WorkerID) {
+        guard let peer = peers[worker], !peer.isMute else { return }
+        guard !peer.up.isEmpty else { return run(.heartbeat(worker)) }
+        switch peers[worker]?.up.removeFirst() {
+        case .reports(let reports): run(.reports(worker, reports))
+        case .released(let id, let ranges): run(.released(worker, id, ranges))
+        case nil: break
+        }
+    }
+
+    /// The coordinator's next message reaches the worker.
+    func tell(_ worker: WorkerID) {
+        guard let peer = peers[worker], !peer.isMute, !peer.down.isEmpty else { return }
+        switch peers[worker]?.down.removeFirst() {
+        case .learn(let id, let maxRunning, let delay):
+            drive(worker, .learn(id, maxRunning: maxRunning, delayNanoseconds: delay))
+        case .lease(let id, let runs): drive(worker, .lease(id, runs))
+        case .revoke(let id, let ranges): drive(worker, .revoke(id, ranges))
+        case .stop(let id, let ranges): drive(worker, .stop(id, ranges, graceNanoseconds: 0))
+        case .retire(let id): drive(worker, .retire(id))
+        case nil: break
+        }
+    }
+
+    private func drive(_ worker: WorkerID, _ command: WorkerMachine.Command) {
+        guard let peer = peers[worker], failure == nil else { return }
+        peer.machine.now = now
+        for violation in peer.machine.perform(command) {
+            check(false, "worker \(worker) after \(command): \(violation)")
+        }
+        for effect in peer.machine.takeEffects() {
+            switch effect {
+            case .start, .forget: break
+            case .kill(let slot, _): peers[worker]?.killed.insert(slot)
+            case .release(let id, let ranges): peers[worker]?.up.append(.released(id, ranges))
+            case .cancel(let attempt): say(worker, attempt, .cancelled)
+            }
+        }
+    }
+
+    /// Reports of one moment travel together.
+    private func say(_ worker: WorkerID, _ attempt: AttemptID, _ state: ItemState?) {
+        let report = Report(
+            job: attempt.job, item: attempt.item, attempt: attempt.attempt, state: state,
+            bytes: random.below(5), wallNanoseconds: UInt64(random.below(50_000_000)))
+        if case .reports(var reports)? = peers[worker]?.up.last {
+            reports.append(report)
+            peers[worker]?.up.removeLast()
+            peers[worker]?.up.append(.reports(reports))
+        } else {
+            peers[worker]?.up.append(.reports([report]))
+        }
+        let recent = (peers[worker]?.lastReports ?? []) + [report]
+        peers[worker]?.lastReports = Array(recent.suffix(5))
+    }
+
+    /// Something that runs ends.
+    func finish(_ worker: WorkerID, healed: Bool = false) {
+        guard let running = peers[worker]?.machine.machine.running,
+            let (slot, attempt) = healed ? running.first : random.pick(running)
+        else { return }
+        let states: [ItemState] = [
+            .succeeded, .succeeded, .succeeded, .failed, .timedOut, .aborted,
+        ]
+        var state = healed ? .succeeded : random.pick(states) ?? .succeeded
+        if peers[worker]?.killed.remove(slot) != nil { state = .cancelled }
+        say(worker, attempt, state)
+        drive(worker, .slotEnded(slot))
+    }
+
+    private func part(of worker: WorkerID) {
+        guard let running = peers[worker]?.machine.machine.running,
+            let (_, attempt) = random.pick(running)
+        else { return }
+        say(worker, attempt, nil)
+    }
+
+    func pass(nanoseconds: Int64) {
+        now = now.advanced(byNanoseconds: nanoseconds)
+        // Whoever can, lives.
+        for worker in workerIDs where !(peers[worker]?.isMute ?? true) {
+            run(.heartbeat(worker))
+            let due = peers[worker]?.machine.machine.nextDeadline
+            if let due, due <= now { drive(worker, .tick) }
+        }
+        if let due = scheduler.nextDeadline, due <= now { run(.tick) }
+    }
+
+    // MARK: Lies
+
+    private func forge() {
+        guard let worker = random.pick(workerIDs), let id = random.pick(jobIDs) else { return }
+        run(
+            .reports(
+                worker,
+                (0..<(1 + random.below(3))).map { _ in
+                    Report(
+                        job: random.once(in: 5) ? JobID(99) : id, item: random.below(25) - 1,
+                        attempt: UInt32(random.below(4)), state: random.pick(ItemState.allCases),
+                        bytes: random.below(5))
+                }))
+    }
+
+    private func repeatReports() {
+        guard let worker = random.pick(workerIDs), let reports = peers[worker]?.lastReports else {
+            return
+        }
+        let from = random.pick(workerIDs) ?? worker
+        if !reports.isEmpty { peers[from]?.up.append(.reports(reports)) }
+    }
+
+    private func lie() {
+        guard let worker = random.pick(workerIDs), let id = random.pick(jobIDs) else { return }
+        let low = random.below(20)
+        run(.released(worker, id, [low..<(low + random.below(8)), -3..<random.below(3)]))
+    }
+
+    // MARK: The end
+
+    /// All faults are over. Everything must end now.
+    func heal() {
+        for worker in workerIDs { run(.resume(worker)) }
+        if workerIDs.allSatisfy({ peers[$0]?.isMute ?? true }) { join() }
+        for id in jobIDs { run(.inputEnded(id)) }
+        var rounds = 0
+        while failure == nil, rounds < 300, jobIDs.contains(where: { !(jobs[$0]?.saidEnd ?? true) })
+        {
+            rounds += 1
+            for worker in workerIDs where !(peers[worker]?.isMute ?? true) {
+                while failure == nil, !(peers[worker]?.down ?? []).isEmpty { tell(worker) }
+                let slots = peers[worker]?.machine.machine.runningCount ?? 0
+                for _ in 0..<slots { finish(worker, healed: true) }
+                while failure == nil, !(peers[worker]?.up ?? []).isEmpty { hear(worker) }
+            }
+            for id in jobIDs { acknowledge(id, all: true) }
+            pass(nanoseconds: 500_000_000)
+        }
+        for id in jobIDs {
+            guard let job = jobs[id] else { continue }
+            check(
+                job.saidEnd, "job \(id) does not end: \(String(describing: scheduler.view(of: id)))"
+            )
+            check(job.items.allSatisfy { $0.final != nil }, "job \(id) ended with items left")
+            check(job.ready == job.items.count, "job \(id) is not ready to its end")
+        }
+    }
+}

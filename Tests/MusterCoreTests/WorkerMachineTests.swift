@@ -1,0 +1,169 @@
+import Testing
+
+@testable import MusterCore
+@testable import MusterModel
+
+@Suite("The worker's machine")
+struct WorkerMachineTests {
+    let job = JobID(1)
+    let other = JobID(2)
+
+    func attempt(_ item: Int, of job: JobID? = nil, attempt: UInt32 = 1) -> AttemptID {
+        AttemptID(job: job ?? self.job, item: item, attempt: attempt)
+    }
+
+    @Test("Items start in the order of their leases, in the lowest free slots")
+    func order() {
+        let h = WorkerMachineHarness(slots: 2)
+        h.lease(job, 5..<8)
+        h.expect(.start(slot: 0, attempt(5)), .start(slot: 1, attempt(6)))
+        h.lease(job, 0..<1, attempt: 2)
+        h.expectNothing()
+        h.end(slot: 1)
+        h.expect(.start(slot: 1, attempt(7)))
+        h.end(slot: 0)
+        h.expect(.start(slot: 0, attempt(0, attempt: 2)))
+        h.end(slot: 1)
+        h.end(slot: 0)
+        h.lease(job, 9..<10)
+        h.expect(.start(slot: 0, attempt(9)))
+    }
+
+    @Test("Only what has not started is released, and the answer comes even when it is empty")
+    func revoke() {
+        let h = WorkerMachineHarness(slots: 1)
+        h.lease(job, 0..<10)
+        h.expect(.start(slot: 0, attempt(0)))
+        h.run(.revoke(job, [0..<2, 8..<10]))
+        h.expect(.release(job, [1..<2, 8..<10]))
+        h.run(.revoke(job, [0..<2, 8..<10]))
+        h.expect(.release(job, []))
+        h.run(.revoke(other, [0..<100]))
+        h.expect(.release(other, []))
+        h.end(slot: 0)
+        h.expect(.start(slot: 0, attempt(2)))
+    }
+
+    @Test("A stop cancels what is queued and kills what runs, of this job alone")
+    func stop() {
+        let h = WorkerMachineHarness(slots: 2)
+        h.lease(job, 0..<3)
+        h.expect(.start(slot: 0, attempt(0)), .start(slot: 1, attempt(1)))
+        h.lease(other, 0..<1)
+        h.expectNothing()
+        h.run(.stop(job, [1..<3], graceNanoseconds: 7))
+        h.expect(.cancel(attempt(2)), .kill(slot: 1, graceNanoseconds: 7))
+        h.end(slot: 1)
+        h.expect(.start(slot: 1, attempt(0, of: other)))
+    }
+
+    @Test("A job may fill only so many slots, and others pass it")
+    func maxRunning() {
+        let h = WorkerMachineHarness(slots: 3)
+        h.learn(job, maxRunning: 1)
+        h.lease(job, 0..<3)
+        h.expect(.start(slot: 0, attempt(0)))
+        h.lease(other, 0..<1)
+        h.expect(.start(slot: 1, attempt(0, of: other)))
+        h.end(slot: 1)
+        h.expectNothing()
+        h.end(slot: 0)
+        h.expect(.start(slot: 0, attempt(1)))
+    }
+
+    @Test("Starts of a delayed job keep their distance, and a deadline says when")
+    func delay() {
+        let h = WorkerMachineHarness(slots: 3)
+        h.learn(job, delay: 100)
+        h.lease(job, 0..<3)
+        h.expect(.start(slot: 0, attempt(0)))
+        #expect(h.machine.nextDeadline == Instant(nanoseconds: 100))
+        h.pass(nanoseconds: 99)
+        h.end(slot: 0)
+        h.expectNothing()
+        h.pass(nanoseconds: 1)
+        h.expect(.start(slot: 0, attempt(1)))
+        h.pass(nanoseconds: 500)
+        h.expect(.start(slot: 1, attempt(2)))
+        #expect(h.machine.nextDeadline == nil)
+    }
+
+    @Test("A full worker has no deadline, and gets one when a slot is free again")
+    func delayWhileFull() {
+        let h = WorkerMachineHarness(slots: 1)
+        h.learn(job, delay: 100)
+        h.lease(job, 0..<2)
+        h.expect(.start(slot: 0, attempt(0)))
+        #expect(h.machine.nextDeadline == nil)
+        h.end(slot: 0)
+        h.expectNothing()
+        #expect(h.machine.nextDeadline == Instant(nanoseconds: 100))
+    }
+
+    @Test("Abandoned, everything is killed and nothing starts")
+    func abandon() {
+        let h = WorkerMachineHarness(slots: 2)
+        h.lease(job, 0..<5)
+        _ = h.takeEffects()
+        h.run(.abandon(graceNanoseconds: 0))
+        h.expect(.kill(slot: 0, graceNanoseconds: 0), .kill(slot: 1, graceNanoseconds: 0))
+        h.end(slot: 0)
+        h.end(slot: 1)
+        #expect(h.machine.runningCount == 0)
+        #expect(h.machine.queuedCount == 0)
+    }
+
+    @Test("A job that is learned again counts what still runs of it")
+    func learnedAgain() {
+        let h = WorkerMachineHarness(slots: 2)
+        h.learn(job, maxRunning: 1)
+        h.lease(job, 0..<1)
+        h.expect(.start(slot: 0, attempt(0)))
+        h.run(.retire(job))
+        h.expect(.forget(job))
+        h.learn(job, maxRunning: 1)
+        h.lease(job, 1..<3)
+        h.expectNothing()
+        h.end(slot: 0)
+        h.expect(.start(slot: 0, attempt(1)))
+    }
+
+    @Test("A blocked front does not make used-up runs pile up behind it")
+    func usedUpRuns() {
+        let h = WorkerMachineHarness(slots: 2)
+        h.learn(job, maxRunning: 1)
+        h.lease(job, 0..<2)
+        _ = h.takeEffects()
+        for item in 0..<1000 {
+            h.lease(other, item..<(item + 1))
+            h.expect(.start(slot: 1, attempt(item, of: other)))
+            h.end(slot: 1)
+        }
+        #expect(h.machine.queueLength < 200)
+    }
+
+    @Test("Hostile numbers change nothing and trap nowhere")
+    func hostile() {
+        var machine = WorkerMachine(slots: .max)
+        #expect(machine.slotCount == Limits.slotsPerWorker)
+        #expect(WorkerMachine(slots: .min).slotCount == 1)
+        let huge = [
+            LeaseRun(items: .min..<(.max), attempt: 0), LeaseRun(items: 0..<(.max), attempt: .max),
+            LeaseRun(items: -5..<5, attempt: 1), LeaseRun(items: 3..<3, attempt: 1),
+        ]
+        #expect(machine.handle(.lease(job, huge), now: .zero).isEmpty)
+        let most = LeaseRun(items: 0..<Limits.itemsPerJob, attempt: .max)
+        for _ in 0..<10 { _ = machine.handle(.lease(job, [most]), now: .zero) }
+        _ = machine.handle(.revoke(job, [.min..<(.max)]), now: .zero)
+        #expect(machine.queuedCount == 0)
+        for slot in [-1, .min, .max, Limits.slotsPerWorker] {
+            #expect(machine.handle(.slotEnded(slot), now: .zero).isEmpty)
+        }
+        _ = machine.handle(
+            .learn(other, maxRunning: .min, delayNanoseconds: .max), now: Instant(nanoseconds: .max)
+        )
+        _ = machine.handle(
+            .lease(other, [LeaseRun(items: 0..<2, attempt: 1)]), now: Instant(nanoseconds: .max))
+        _ = machine.handle(.stop(other, [.min..<(.max)], graceNanoseconds: .min), now: .zero)
+    }
+}
