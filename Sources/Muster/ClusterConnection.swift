@@ -104,14 +104,15 @@ package final class ClusterConnection: LinkDelegate {
         state.withLockedValue { $0.names[worker] }
     }
 
-    /// Comes back when the coordinator has closed the connection.
-    package func untilClosed() async {
+    /// Comes back when the coordinator has closed the connection, or after `milliseconds`.
+    package func untilClosed(atMost milliseconds: Int64 = 30_000) async {
         let promise = loop.makePromise(of: ControlResponse.self)
         let isLost = state.withLockedValue { state in
             state.requests[0] = promise
             return state.lost != nil
         }
         if isLost { promise.succeed(.done(count: 0)) }
+        loop.scheduleTask(in: .milliseconds(milliseconds)) { promise.succeed(.done(count: 0)) }
         _ = try? await promise.futureResult.get()
     }
 

@@ -119,7 +119,8 @@ struct LoginCommand: AsyncParsableCommand {
         }
         Output.note(
             "logged in to \(chosen) as \(enrolled.role.rawValue) \(enrolled.name): "
-                + "\(status.workers.count) workers, \(status.slots) slots")
+                + NumberText.counted(status.workers.count, "worker") + ", "
+                + NumberText.counted(status.slots, "slot"))
     }
 
     /// The host's name, unless another cluster has it.

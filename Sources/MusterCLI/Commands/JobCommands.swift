@@ -64,7 +64,7 @@ extension JobSelector {
 
 struct ListJobs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "The jobs that the coordinator knows.", aliases: ["ps"])
+        commandName: "list", abstract: "The jobs that the coordinator knows.")
     @OptionGroup var cluster: ClusterFlag
     @OptionGroup var output: OutputFlags
     @Option(help: ArgumentHelp("Only jobs whose name matches.", valueName: "glob"))
@@ -100,6 +100,15 @@ struct ListJobs: AsyncParsableCommand {
         }
         return table
     }
+}
+
+/// `muster ps`, the short name of `job list`.
+struct ShortListJobs: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ps", abstract: "The jobs that the coordinator knows.")
+    @OptionGroup var list: ListJobs
+
+    func run() async throws { try await list.run() }
 }
 
 struct ShowJob: AsyncParsableCommand {
@@ -235,7 +244,7 @@ struct RetryJob: AsyncParsableCommand {
             let request = ControlRequest.retry(job: summary.id, items: job.selector.spans)
             if case .done(let count) = try await connection.request(request) { touched += count }
         }
-        try say(touched, "wait again")
+        try say(touched, "queued again")
     }
 }
 
@@ -274,7 +283,7 @@ struct ExplainJob: AsyncParsableCommand {
 
 /// A verb that touched nothing exits with 1.
 private func say(_ count: Int, _ what: String) throws {
-    Output.note("\(NumberText.counted(count, "item")) \(what)")
+    Output.note("\(what) \(NumberText.counted(count, "item"))")
     if count == 0 { throw ExitStatus(1) }
 }
 

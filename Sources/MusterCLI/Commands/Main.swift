@@ -15,7 +15,9 @@ enum Main {
         // A reader that goes away is an answer of `write`, not the end of the program.
         _ = signal(SIGPIPE, SIG_IGN)
         LibCrypto.tuneAllocator()
-        exit(await run())
+        let status = await run()
+        await ClusterAccess.hangUp()
+        exit(status)
     }
 
     private static func run() async -> Int32 {
@@ -111,7 +113,7 @@ struct Root: ParsableCommand {
             """,
         version: "muster \(Version.program)",
         subcommands: [
-            RunCommand.self, SubmitCommand.self, JobGroup.self, ListJobs.self, AttachJob.self,
+            RunCommand.self, SubmitCommand.self, JobGroup.self, ShortListJobs.self, AttachJob.self,
             WaitJob.self, ShowResults.self, ShowLogs.self, CancelJob.self, RetryJob.self,
             ExplainJob.self, StatusCommand.self, CoordinatorGroup.self, WorkerGroup.self,
             JoinCommand.self, TokenGroup.self, LoginCommand.self, ClusterGroup.self,

@@ -29,7 +29,7 @@ struct AttachedRun {
         let mailbox = connection.mailbox(of: job)
         Signals.handle([SIGINT, SIGTERM, SIGHUP]) { mailbox.put(.signal($0)) }
         let printer = try ResultPrinter(
-            output: options.output, running: options.running, words: words, mode: spec, plan: plan,
+            output: options.output, words: words, mode: try options.commandMode(), plan: plan,
             memory: memory)
         let watcher = JobWatcher(
             connection: connection, job: job, label: options.job.name ?? commandName,

@@ -147,6 +147,12 @@ final class JobWatcher {
             return inputError.code == .usage ? 2 : 1
         }
         for line in failures.lines() { Output.note(line) }
+        let unsuccessful = summary.finished - summary.succeeded
+        if printer == nil && unsuccessful > 0 {
+            Output.note(
+                "\(unsuccessful) of \(summary.finished) items did not succeed; "
+                    + "`muster logs \(job) --failed` shows them")
+        }
         if summary.inputCutShort {
             Output.note("the inputs stopped coming before their end: results are incomplete")
             return 7

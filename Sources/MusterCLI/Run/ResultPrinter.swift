@@ -17,6 +17,9 @@ final class ResultPrinter {
 
     private let style: Style
     private let memory: InputMemory?
+    /// Files that are written beside the output, and the command as they name it.
+    private let records: RunRecords?
+    private let template: CommandTemplate?
     private var out = ByteBuffer()
     /// Output of an item whose parts are shown together (`--json`, `--tag`).
     private var collected: (item: Int, stdout: ByteBuffer, stderr: ByteBuffer)?
@@ -27,10 +30,18 @@ final class ResultPrinter {
     private var isBroken = false
 
     init(
-        output: OutputOptions, running: RunningOptions, words: [[UInt8]], mode spec: JobSpec,
-        plan: InputPlan, memory: InputMemory?
+        output: OutputOptions, words: [[UInt8]], mode: CommandMode, plan: InputPlan,
+        memory: InputMemory?
     ) throws {
         self.memory = memory
+        if output.joblog != nil || output.results != nil {
+            records = try RunRecords(joblog: output.joblog, results: output.results)
+            template = try CommandTemplate(
+                words: words, mode: mode, sources: plan.fieldCount, names: plan.names)
+        } else {
+            records = nil
+            template = nil
+        }
         commandName = words.first.map { Escaping.visible($0) } ?? "sh"
         if output.json {
             style = .json
@@ -49,13 +60,15 @@ final class ResultPrinter {
     init(json: Bool, commandName: String, log: LogStyle? = nil) {
         style = log.map { .log($0) } ?? (json ? .json : .raw)
         memory = nil
+        records = nil
+        template = nil
         self.commandName = commandName
     }
 
     func show(_ record: ResultRecord, worker: String?) {
         switch style {
-        case .raw: showRaw(record)
-        case .tagged, .json, .log: showWhole(record, worker)
+        case .raw where records == nil: showRaw(record)
+        case .raw, .tagged, .json, .log: showWhole(record, worker)
         }
         if out.readableBytes > 1 << 20 { _ = flush() }
     }
@@ -69,9 +82,7 @@ final class ResultPrinter {
         }
         shownParts = record.outcome == nil ? (record.item, record.attempt) : nil
         out.writeImmutableBuffer(record.stdout)
-        guard record.stderr.readableBytes > 0 else { return }
-        _ = flush()
-        record.stderr.withUnsafeReadableBytes { _ = Output.write($0, to: 2) }
+        showErrors(record.stderr)
     }
 
     private func showWhole(_ record: ResultRecord, _ worker: String?) {
@@ -89,18 +100,32 @@ final class ResultPrinter {
         collected = nil
         if case .log(let log) = style { return showLog(whole, outcome, log, worker) }
         let fields = memory?.take(whole.item) ?? []
-        if case .json = style {
-            out.writeBytes(Self.json(whole, outcome, fields, worker))
-        } else {
-            let tag = self.tag(whole.item, fields)
-            Self.write(whole.stdout, tag, to: &out)
-            var errors = ByteBuffer()
-            Self.write(whole.stderr, tag, to: &errors)
-            if errors.readableBytes > 0 {
-                _ = flush()
-                errors.withUnsafeReadableBytes { _ = Output.write($0, to: 2) }
+        if let records {
+            let command = try? template?.readableLine(
+                inputs: fields, sequence: whole.item + 1, slot: 1)
+            records.note(whole, outcome, worker: worker ?? "", command: command ?? []) {
+                Self.json(whole, outcome, fields, worker)
             }
         }
+        switch style {
+        case .json: out.writeBytes(Self.json(whole, outcome, fields, worker))
+        case .tagged:
+            let tag = self.tag(whole.item, fields)
+            var errors = ByteBuffer()
+            Self.write(whole.stdout, tag, to: &out)
+            Self.write(whole.stderr, tag, to: &errors)
+            showErrors(errors)
+        case .raw, .log:
+            out.writeImmutableBuffer(whole.stdout)
+            showErrors(whole.stderr)
+        }
+    }
+
+    /// An item's stderr follows its stdout.
+    private func showErrors(_ errors: ByteBuffer) {
+        guard errors.readableBytes > 0 else { return }
+        _ = flush()
+        errors.withUnsafeReadableBytes { _ = Output.write($0, to: 2) }
     }
 
     private func showLog(
@@ -176,5 +201,8 @@ final class ResultPrinter {
         return !isBroken
     }
 
-    func close() { _ = flush() }
+    func close() {
+        _ = flush()
+        records?.close()
+    }
 }

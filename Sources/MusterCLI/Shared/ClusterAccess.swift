@@ -5,6 +5,7 @@ import Muster
 import MusterModel
 import MusterTransport
 import MusterWire
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 
@@ -15,6 +16,8 @@ struct ClusterFlag: ParsableArguments {
 }
 
 enum ClusterAccess {
+    private static let opened = NIOLockedValueBox<[ClusterConnection]>([])
+
     /// The profile that a command uses: `--cluster`, `MUSTER_CLUSTER`, the one in use; nil where
     /// none is configured.
     static func chosen(_ flag: String?) -> String? {
@@ -35,7 +38,17 @@ enum ClusterAccess {
         let (link, welcome) = try await Dialer.connect(
             host: profile.host, port: profile.port, context: try store.context(name, profile),
             hello: Hello(), group: group)
-        return ClusterConnection(link: link, welcome: welcome, loop: group.next())
+        let connection = ClusterConnection(link: link, welcome: welcome, loop: group.next())
+        opened.withLockedValue { $0.append(connection) }
+        return connection
+    }
+
+    /// Closes what is open in good order: a coordinator tells a goodbye from a broken link.
+    static func hangUp() async {
+        for connection in opened.withLockedValue({ $0 }) {
+            connection.close()
+            await connection.untilClosed(atMost: 500)
+        }
     }
 
     /// Asks one thing and hangs up.

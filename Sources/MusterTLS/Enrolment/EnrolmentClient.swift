@@ -78,7 +78,10 @@ package enum EnrolmentClient {
             .connect(host: host, port: port)
         connected.whenFailure { error in
             answered.fail(
-                EnrolmentError(.unreachable, "Cannot connect to \(host):\(port): \(error)"))
+                EnrolmentError(
+                    .unreachable,
+                    "Nobody answers at \(host):\(port), where tokens are redeemed: the port is open "
+                        + "only while a token lives. Make one with: muster token create"))
         }
         answered.futureResult.whenComplete { _ in
             timer.cancel()
