@@ -81,7 +81,8 @@ extension ResultRecord {
         guard item < UInt64(Limits.itemsPerJob) else {
             throw MusterError(.malformed, "a result names item \(item), which no job has")
         }
-        guard let state = ItemState(rawValue: stateCode), let code = EndingCode(rawValue: endingCode)
+        guard let state = ItemState(rawValue: stateCode),
+            let code = EndingCode(rawValue: endingCode)
         else { throw MusterError(.malformed, "a result has an unknown state or ending") }
         var record = ResultRecord(
             job: JobID(job), item: Int(item), attempt: attempt, outcome: nil,
