@@ -57,7 +57,8 @@ extension Coordinator {
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 128)
         guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
-        let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let text = String(
+            decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let fields = text.split(separator: " ")
         return (fields.count > 1 ? Int(fields[1]) ?? 0 : 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
@@ -96,7 +97,8 @@ extension Coordinator {
 
     private func explain(_ item: Int, of job: JobRecord) -> [String] {
         guard let view = scheduler.view(of: item, in: job.id) else {
-            return ["job \(job.id) has no item \(item + 1) (yet)"]
+            // `item` may be any number that a peer thought of.
+            return ["job \(job.id) has no item \(item < .max ? item + 1 : item) (yet)"]
         }
         var lines: [String] = []
         if view.lostAttempts > 0 { lines.append("\(view.lostAttempts) attempts were lost") }
