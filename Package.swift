@@ -63,6 +63,26 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "MusterWireTests", dependencies: ["MusterWire", "MusterModel", nioCore],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MusterTransportTests",
+            dependencies: [
+                "MusterTransport", "MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "MusterCoordinatorTests",
+            dependencies: [
+                "MusterCoordinator", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
+                nioCore, nioPosix,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "MusterTests",
+            dependencies: [
+                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", nioCore,
+                nioPosix,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "MusterWorkerTests",
             dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
             swiftSettings: strict),
