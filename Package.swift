@@ -77,6 +77,26 @@ let package = Package(
             name: "MusterTLSTests", dependencies: ["MusterTLS", "COpenSSL", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
+            name: "MusterWireTests", dependencies: ["MusterWire", "MusterModel", nioCore],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MusterTransportTests",
+            dependencies: [
+                "MusterTransport", "MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "MusterCoordinatorTests",
+            dependencies: [
+                "MusterCoordinator", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
+                nioCore, nioPosix,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "MusterTests",
+            dependencies: [
+                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", nioCore,
+                nioPosix,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "MusterWorkerTests",
             dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
             swiftSettings: strict),

@@ -52,11 +52,13 @@ package final class ClusterConnection: LinkDelegate {
     }
     private let state = NIOLockedValueBox(State())
     private let loop: any EventLoop
+    private let ended: EventLoopPromise<Void>
 
     package init(link: any Link, welcome: Welcome, loop: any EventLoop) {
         self.link = link
         self.welcome = welcome
         self.loop = loop
+        self.ended = loop.makePromise()
         link.start(delegate: self, on: loop)
     }
 
@@ -104,16 +106,12 @@ package final class ClusterConnection: LinkDelegate {
         state.withLockedValue { $0.names[worker] }
     }
 
-    /// Comes back when the coordinator has closed the connection, or after `milliseconds`.
+    /// Comes back when the connection has ended, whoever ended it, or after `milliseconds`.
     package func untilClosed(atMost milliseconds: Int64 = 30_000) async {
-        let promise = loop.makePromise(of: ControlResponse.self)
-        let isLost = state.withLockedValue { state in
-            state.requests[0] = promise
-            return state.lost != nil
-        }
-        if isLost { promise.succeed(.done(count: 0)) }
-        loop.scheduleTask(in: .milliseconds(milliseconds)) { promise.succeed(.done(count: 0)) }
-        _ = try? await promise.futureResult.get()
+        let promise = loop.makePromise(of: Void.self)
+        ended.futureResult.whenComplete { _ in promise.succeed() }
+        loop.scheduleTask(in: .milliseconds(milliseconds)) { promise.succeed() }
+        try? await promise.futureResult.get()
     }
 
     package func close() {
@@ -154,13 +152,16 @@ package final class ClusterConnection: LinkDelegate {
     package func writable(on _: any Link) {}
 
     private func end(_ error: MusterError) {
-        let (requests, mailboxes, gauges) = state.withLockedValue { state in
-            if state.lost == nil { state.lost = error }
+        let news = state.withLockedValue { state -> State? in
+            if state.lost != nil { return nil }
+            state.lost = error
             defer { state.requests = [:] }
-            return (state.requests, state.mailboxes, state.gauges)
+            return state
         }
-        for promise in requests.values { promise.fail(error) }
-        for gauge in gauges.values { gauge.close() }
-        for mailbox in mailboxes.values { mailbox.put(.lost(error)) }
+        guard let news else { return }
+        for promise in news.requests.values { promise.fail(error) }
+        for gauge in news.gauges.values { gauge.close() }
+        for mailbox in news.mailboxes.values { mailbox.put(.lost(error)) }
+        ended.succeed()
     }
 }

@@ -28,12 +28,16 @@ extension Coordinator {
         case .again(let id, let item):
             guard let job = jobs[id] else { return }
             job.results.replace(item)
+            // A retried item below is not final any more; readers wait for it again.
+            job.ready = min(job.ready, item)
             job.followed = nil
             for reader in job.readers { reader.restart(item) }
             job.notes[item] = nil
         case .conclude(let id, let items, .workersLost(let count)):
             for item in items { try concludeLost(item, of: id, count: count) }
-        case .conclude(_, _, .cancelled): break
+        case .conclude(let id, _, .cancelled):
+            // What will never be leased must not hold back its client's credit.
+            if let job = jobs[id] { creditInput(of: job) }
         case .ready(let id, let upTo):
             guard let job = jobs[id] else { return }
             job.ready = upTo

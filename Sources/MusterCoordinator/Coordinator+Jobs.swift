@@ -48,7 +48,8 @@ extension Coordinator {
     // MARK: Inputs
 
     func take(_ batch: ItemBatch, of id: JobID, from session: ClientSession) throws {
-        guard let job = jobs[id] else { return }
+        // Of a job that was cancelled meanwhile, inputs may still be on their way.
+        guard let job = jobs[id], job.source === session else { return }
         try job.inputs.append(batch)
         job.inputDebts.append((batch.range.upperBound, batch.blob.readableBytes + 4 * batch.count))
         try run(.itemsArrived(id, count: batch.count))
@@ -58,11 +59,13 @@ extension Coordinator {
     /// An attached client may run ahead of the workers by a bounded number of bytes; a detached
     /// one gives everything at once, to the disk.
     func creditInput(of job: JobRecord) {
-        guard let source = job.source else { return }
+        guard let source = job.source, let first = job.inputDebts.first else { return }
+        // Items that were cancelled are never leased: where none waits, all room is free.
+        let isFree =
+            job.spec.options.keepsResults
+            || first.upTo > job.leasedUpTo && scheduler.view(of: job.id)?.waiting == 0
         var bytes = 0
-        while let debt = job.inputDebts.first,
-            debt.upTo <= job.leasedUpTo || job.spec.options.keepsResults
-        {
+        while let debt = job.inputDebts.first, isFree || debt.upTo <= job.leasedUpTo {
             bytes += debt.bytes
             job.inputDebts.removeFirst()
         }
@@ -128,10 +131,7 @@ extension Coordinator {
     /// Returns how many items were touched.
     func cancel(_ job: JobRecord, items: [Range<Int>]?, graceNanoseconds: Int64) -> Int {
         let before = scheduler.view(of: job.id)
-        if items == nil, let source = job.source {
-            source.sources.remove(job.id)
-            inputEnded(job.id, cutShort: false)
-        }
+        if items == nil, job.source != nil { inputEnded(job.id, cutShort: false) }
         for range in items ?? [0..<Limits.itemsPerJob] {
             let scope = items == nil ? nil : range
             try? run(.cancel(job.id, items: scope, graceNanoseconds: graceNanoseconds))
@@ -147,14 +147,18 @@ extension Coordinator {
             throw MusterError(.conflict, "an embedded cluster keeps no inputs to retry with")
         }
         let before = scheduler.unsuccessful(of: job.id).count
+        let ended = job.ended
         // From now on it is read later and by whoever asks.
         job.ended = nil
         for range in items ?? [0..<Limits.itemsPerJob] {
             try run(.retry(job.id, items: range))
         }
         let count = before - scheduler.unsuccessful(of: job.id).count
-        if count == 0 { job.ended = configuration.wallClock() }
-        for reader in job.readers { reader.reopen() }
+        if count == 0 {
+            job.ended = ended
+        } else {
+            for reader in job.readers { reader.reopen() }
+        }
         return count
     }
 
@@ -228,7 +232,9 @@ extension Coordinator {
     /// The job of a client that vanished goes on; what it had not sent is missed and said.
     func clientGone(_ session: ClientSession, _ error: MusterError?) {
         guard clients.removeValue(forKey: ObjectIdentifier(session)) != nil else { return }
-        for id in session.sources { inputEnded(id, cutShort: true) }
+        for id in session.sources where jobs[id]?.source === session {
+            inputEnded(id, cutShort: true)
+        }
         for id in session.readers.keys { detach(session, from: id) }
         audit("disconnected", session.link.peer, error?.message ?? "")
     }
@@ -247,6 +253,13 @@ extension JobSpec {
         if let name, name.utf8.count > 4 * Limits.nameBytes {
             throw MusterError(.usage, "a job's name is longer than \(4 * Limits.nameBytes) bytes")
         }
+        guard workload.bytes <= Limits.commandBytes, options.successCodes.count <= 256 else {
+            throw MusterError(
+                .usage,
+                "the command and its environment take \(workload.bytes) bytes (at most "
+                    + "\(Limits.commandBytes)), or more than 256 exit codes mean success; give "
+                    + "what is long in a file")
+        }
         spec.options.retries = min(max(0, options.retries), 1000)
         spec.options.delayNanoseconds = max(0, options.delayNanoseconds)
         spec.options.graceNanoseconds = min(max(0, options.graceNanoseconds), 3_600_000_000_000)
@@ -254,6 +267,20 @@ extension JobSpec {
         spec.options.outputBytes = max(1, options.outputBytes)
         spec.options.maxRunning = options.maxRunning.map { max(1, $0) }
         spec.options.maxPerWorker = options.maxPerWorker.map { max(1, $0) }
+        spec.options.timeoutNanoseconds = options.timeoutNanoseconds.map { max(1, $0) }
+        if let halt = options.halt {
+            let most = halt.percent ? 100 : Limits.itemsPerJob
+            spec.options.halt?.count = min(max(1, halt.count), most)
+        }
         return spec
+    }
+}
+
+extension Workload {
+    /// Bytes of all its words, with something for each word's place.
+    fileprivate var bytes: Int {
+        guard case .command(let command) = self else { return 0 }
+        let words = command.words + command.names + command.environment
+        return words.reduce(command.directory?.bytes.count ?? 0) { $0 + $1.bytes.count + 8 }
     }
 }

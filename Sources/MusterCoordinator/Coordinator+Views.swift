@@ -97,7 +97,8 @@ extension Coordinator {
 
     private func explain(_ item: Int, of job: JobRecord) -> [String] {
         guard let view = scheduler.view(of: item, in: job.id) else {
-            return ["job \(job.id) has no item \(item + 1) (yet)"]
+            // `item` may be any number that a peer thought of.
+            return ["job \(job.id) has no item \(item < .max ? item + 1 : item) (yet)"]
         }
         var lines: [String] = []
         if view.lostAttempts > 0 { lines.append("\(view.lostAttempts) attempts were lost") }

@@ -125,7 +125,7 @@ package final class Coordinator: @unchecked Sendable {
             throw MusterError(
                 .version,
                 "this coordinator (muster \(Version.program)) speaks protocol \(Version.wire), "
-                    + "the \(link.peer.role.rawValue) \(link.peer.name) (muster \(hello.version)) "
+                    + "the \(link.peer.role.rawValue) \(link.peer.name) (muster \(hello.version.prefix(32))) "
                     + "speaks \(hello.wire); install the same version on both")
         }
         switch (link.peer.role, hello.worker) {
@@ -151,6 +151,9 @@ package final class Coordinator: @unchecked Sendable {
             throw MusterError(
                 .malformed,
                 "a worker of \(hello.slots) slots cannot join; 1 to \(Limits.slotsPerWorker) can")
+        }
+        guard hello.containment.utf8.count <= 256, version.utf8.count <= 256 else {
+            throw MusterError(.malformed, "a worker describes itself in more than 256 bytes")
         }
         // One live session per identity: the newer one is the one that is alive.
         for old in workers.values where old.name == link.peer.name {
@@ -197,6 +200,8 @@ package final class Coordinator: @unchecked Sendable {
         touchedClients.removeAll(keepingCapacity: true)
         scheduleDeadline()
     }
+
+    func isLive(_ session: ClientSession) -> Bool { clients[ObjectIdentifier(session)] != nil }
 
     func touch(_ session: ClientSession) { touchedClients[ObjectIdentifier(session)] = session }
     func touch(_ session: WorkerSession) { touchedWorkers[session.id] = session }

@@ -12,6 +12,9 @@ package enum Limits {
     package static let batchBytes = 256 << 10
     /// Bytes of one item's input. Linux takes at most 2 MiB of arguments by default anyway.
     package static let itemInputBytes = 8 << 20
+    /// Bytes of a job's command and environment. As JSON a byte may take six, which still fits
+    /// into a frame.
+    package static let commandBytes = 2 << 20
     /// Output of a running item that a worker holds before it sends a part.
     package static let resultPartBytes = 256 << 10
 

@@ -37,24 +37,28 @@ package final class ChannelLink: Link {
     }
 
     package func start(delegate: any LinkDelegate, on loop: any EventLoop) {
-        let (early, ended) = state.withLockedValue { state in
-            state.delegate = delegate
-            state.loop = loop
-            defer { state.early = [] }
-            return (state.early, state.end != nil)
+        // On the loop itself, so that nothing new overtakes what waited.
+        run(on: loop) { [self] in
+            let (early, ended) = state.withLockedValue { state in
+                state.delegate = delegate
+                state.loop = loop
+                defer { state.early = [] }
+                return (state.early, state.end != nil)
+            }
+            for messages in early { delegate.received(messages, on: self) }
+            if ended { passEnd() }
         }
-        for messages in early { pass(messages, to: delegate, on: loop) }
-        if ended { passEnd() }
     }
 
     // MARK: From the pipeline
 
     func deliver(_ messages: [Message]) {
         let (delegate, loop) = state.withLockedValue { state in
-            if state.delegate == nil { state.early.append(messages) }
+            if state.delegate == nil && !state.saidClosed { state.early.append(messages) }
             return (state.delegate, state.loop)
         }
-        if let delegate, let loop { pass(messages, to: delegate, on: loop) }
+        guard let delegate, let loop else { return }
+        run(on: loop) { delegate.received(messages, on: self) }
     }
 
     func end(_ error: MusterError?) {
@@ -71,16 +75,13 @@ package final class ChannelLink: Link {
         run(on: loop) { delegate.writable(on: self) }
     }
 
-    private func pass(_ messages: [Message], to delegate: any LinkDelegate, on loop: any EventLoop)
-    {
-        run(on: loop) { delegate.received(messages, on: self) }
-    }
-
     private func passEnd() {
         let (delegate, loop, end) = state.withLockedValue {
             state -> ((any LinkDelegate)?, (any EventLoop)?, End?) in
             if state.saidClosed { return (nil, nil, nil) }
             state.saidClosed = true
+            // Link and session hold each other until here.
+            defer { state.delegate = nil }
             return (state.delegate, state.loop, state.end)
         }
         guard let delegate, let loop, let end else { return }

@@ -14,8 +14,8 @@ package final class MemoryLink: Link {
         var delegate: (any LinkDelegate)?
         var loop: (any EventLoop)?
         var early: [ByteBuffer] = []
-        var closedEarly = false
         var isClosed = false
+        var saidClosed = false
         var inFlight = 0
     }
     private let state = NIOLockedValueBox(State())
@@ -38,14 +38,15 @@ package final class MemoryLink: Link {
     }
 
     package func start(delegate: any LinkDelegate, on loop: any EventLoop) {
-        let (early, closed) = state.withLockedValue { state in
+        let isClosed = state.withLockedValue { state in
             state.delegate = delegate
             state.loop = loop
-            defer { state.early = [] }
-            return (state.early, state.closedEarly)
+            // Under the lock, so that nothing new overtakes what waited.
+            for buffer in state.early { deliver(buffer, to: delegate, state.other, on: loop) }
+            state.early = []
+            return state.isClosed
         }
-        for buffer in early { deliver(buffer) }
-        if closed { deliverClose() }
+        if isClosed { deliverClose() }
     }
 
     package func send(_ frames: ByteBuffer) {
@@ -70,27 +71,28 @@ package final class MemoryLink: Link {
     }
 
     private func arrive(_ buffer: ByteBuffer) {
-        let isStarted = state.withLockedValue { state in
-            if state.delegate == nil { state.early.append(buffer) }
-            return state.delegate != nil
+        state.withLockedValue { state in
+            if let delegate = state.delegate, let loop = state.loop {
+                deliver(buffer, to: delegate, state.other, on: loop)
+            } else if !state.saidClosed {
+                state.early.append(buffer)
+            }
         }
-        if isStarted { deliver(buffer) }
     }
 
     private func arriveClose() {
-        let isStarted = state.withLockedValue { state in
+        state.withLockedValue { state in
             state.isClosed = true
             state.other = nil
-            if state.delegate == nil { state.closedEarly = true }
-            return state.delegate != nil
         }
-        if isStarted { deliverClose() }
+        deliverClose()
     }
 
     /// Decodes on the receiver's loop, as the network's twin does.
-    private func deliver(_ buffer: ByteBuffer) {
-        let (delegate, loop, other) = state.withLockedValue { ($0.delegate, $0.loop, $0.other) }
-        guard let delegate, let loop else { return }
+    private func deliver(
+        _ buffer: ByteBuffer, to delegate: any LinkDelegate, _ other: MemoryLink?,
+        on loop: any EventLoop
+    ) {
         loop.execute { [self] in
             var bytes = buffer
             var reader = FrameReader(maximumBody: Limits.frameBytes)
@@ -119,8 +121,13 @@ package final class MemoryLink: Link {
     }
 
     private func deliverClose() {
-        let (delegate, loop) = state.withLockedValue { ($0.delegate, $0.loop) }
-        guard let delegate, let loop else { return }
-        loop.execute { delegate.closed(nil, on: self) }
+        state.withLockedValue { state in
+            guard let delegate = state.delegate, let loop = state.loop, !state.saidClosed
+            else { return }
+            state.saidClosed = true
+            // Link and session hold each other until here.
+            state.delegate = nil
+            loop.execute { delegate.closed(nil, on: self) }
+        }
     }
 }

@@ -101,12 +101,25 @@ package struct FrameReader: Sendable {
 extension ByteBuffer {
     /// Writes one frame, its body by `write`, and sets the length afterwards.
     package mutating func writeFrame(_ kind: Frame.Kind, _ write: (inout ByteBuffer) -> Void) {
+        let isWritten = writeFrameIfFits(kind, write)
+        precondition(isWritten, "a frame of our own is over the limit")
+    }
+
+    /// The same for bodies that grow with what others did. Returns false, with nothing written,
+    /// where the body is over the limit.
+    mutating func writeFrameIfFits(
+        _ kind: Frame.Kind, _ write: (inout ByteBuffer) -> Void
+    ) -> Bool {
         let start = writerIndex
         writeInteger(0, endianness: .little, as: UInt32.self)
         writeInteger(kind.rawValue)
         write(&self)
         let length = writerIndex - start - Frame.headerBytes
-        precondition(length <= Limits.frameBytes, "a frame of our own is over the limit")
+        guard length <= Limits.frameBytes else {
+            moveWriterIndex(to: start)
+            return false
+        }
         setInteger(UInt32(length), at: start, endianness: .little)
+        return true
     }
 }

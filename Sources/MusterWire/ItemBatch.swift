@@ -69,6 +69,10 @@ package struct ItemBatch: Hashable, Sendable {
             ends.append(end)
             last = end
         }
+        // What came in one frame must fit into one again, behind a larger head: it is leased on.
+        guard Int(last) <= Limits.itemInputBytes + Limits.batchBytes else {
+            throw MusterError(.malformed, "a batch of \(last) input bytes is too large")
+        }
         guard let blob = buffer.readSlice(length: Int(last)) else {
             throw MusterError(.malformed, "a batch of items is shorter than it says")
         }

@@ -49,10 +49,16 @@ extension Message {
                 $0.writeJSON(value)
             }
         case .response(let id, let value):
-            buffer.writeFrame(.response) {
+            let fits = buffer.writeFrameIfFits(.response) {
                 $0.writeInteger(id, endianness: .little)
                 $0.writeJSON(value)
             }
+            guard !fits else { return }
+            let refusal = MusterError(
+                .limit,
+                "the answer is larger than \(Limits.frameBytes) bytes; ask for less at once, or "
+                    + "`muster rm` jobs that are over")
+            Message.response(id, .failed(refusal)).encode(into: &buffer)
         case .items(let job, let batch):
             buffer.writeFrame(.items) {
                 $0.writeJob(job)

@@ -26,7 +26,8 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
 
     func received(_ messages: [Message], on _: any Link) {
         coordinator.turn { coordinator in
-            for message in messages {
+            // After a refusal or a goodbye nothing counts, even if it was already on its way.
+            for message in messages where coordinator.isLive(self) {
                 do {
                     try handle(message, coordinator)
                 } catch let error as MusterError {
@@ -63,12 +64,15 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         case .inputEnded(let job):
             try requireSource(job)
             sources.remove(job)
-            coordinator.inputEnded(job, cutShort: false)
+            if coordinator.jobs[job]?.source === self {
+                coordinator.inputEnded(job, cutShort: false)
+            }
         case .resultsCredit(let job, let bytes):
             guard let reader = readers[job] else { return }
             coordinator.acknowledge(bytes, by: reader)
         case .bye:
             link.close()
+            coordinator.clientGone(self, nil)
         default:
             throw MusterError(.malformed, "a client sent a frame that only others send")
         }
@@ -91,6 +95,8 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         case .attach(let id, let items, let first, let results, let follow):
             let job = try coordinator.find(id)
             let spans = try items.map { try Self.ranges($0) }
+            // Results that go with their delivery are taken from whoever reads them now.
+            if results && job.consumes { _ = try owned(id, coordinator) }
             return .attached(
                 try coordinator.attach(
                     self, to: job, spans: spans, firstItem: first, results: results,

@@ -42,7 +42,9 @@ final class ResultReader {
         self.spans = spans
         self.follows = follows
         self.wantsResults = wantsResults
-        self.asCompleted = !job.spec.options.ordered && spans == nil && job.ready == 0
+        // Who comes later has missed the order of completion.
+        self.asCompleted =
+            !job.spec.options.ordered && spans == nil && job.ready == 0 && job.results.isEmpty
     }
 
     /// An unordered job has one more result.

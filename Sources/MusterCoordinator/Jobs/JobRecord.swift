@@ -44,6 +44,11 @@ final class JobRecord {
         self.submitted = submitted
         self.inputs = InputStore(directory: directory)
         self.results = ResultStore(directory: directory)
+        switch spec.workload {
+        case .probe: commandText = "(probe)"
+        case .command(let command):
+            commandText = String(command.words.map(\.text).joined(separator: " ").prefix(1000))
+        }
     }
 
     /// Results leave for good with their first delivery.
@@ -54,13 +59,8 @@ final class JobRecord {
         events.append(event)
     }
 
-    /// The command as people wrote it.
-    var commandText: String {
-        switch spec.workload {
-        case .probe: "(probe)"
-        case .command(let command): command.words.map(\.text).joined(separator: " ")
-        }
-    }
+    /// The command as people wrote it, cut to what a list can show: it is in every summary.
+    let commandText: String
 
     func summary(_ view: JobView) -> JobSummary {
         let counts = view.counts

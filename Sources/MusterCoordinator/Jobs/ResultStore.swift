@@ -26,6 +26,8 @@ struct ResultStore {
         var items: Range<Int>
         var offset: UInt64
         var bytes: Int
+        /// Items that were dropped: readers in order of completion leave gaps behind them.
+        var gone = RangeSet<Int>()
     }
 
     private static let itemsPerBlock = 256
@@ -46,6 +48,9 @@ struct ResultStore {
 
     /// Bytes on disk.
     var spooledBytes: UInt64 { spool.end }
+
+    /// No item has a result here.
+    var isEmpty: Bool { fresh.isEmpty && single.isEmpty && blocks.isEmpty }
 
     // MARK: Coming in
 
@@ -115,11 +120,12 @@ struct ResultStore {
     mutating func pieces(of item: Int) throws -> [Piece]? {
         if let record = fresh[item] { return [.memory(record)] }
         if let pieces = single[item] { return pieces }
-        if let recent, recent.items.contains(item) {
-            return [.memory(recent.records[item - recent.items.lowerBound])]
-        }
         guard let place = block(with: item) else { return nil }
         let block = blocks[place]
+        if block.gone.contains(item) { return nil }
+        if let recent, recent.items == block.items {
+            return [.memory(recent.records[item - block.items.lowerBound])]
+        }
         var bytes = try spool.read(at: block.offset, count: block.bytes)
         var records: [ByteBuffer] = []
         while bytes.readableBytes > 0 {
@@ -143,16 +149,15 @@ struct ResultStore {
     mutating func drop(_ item: Int) {
         if let record = fresh.removeValue(forKey: item) { freshBytes -= record.readableBytes }
         if !single.isEmpty { single[item] = nil }
-        guard let first = blocks.first else {
-            clearIfEmpty()
-            return
+        if let place = block(with: item) {
+            blocks[place].gone.insert(contentsOf: item..<(item + 1))
+            let block = blocks[place]
+            if block.gone == RangeSet(block.items) {
+                blocks.remove(at: place)
+                if recent?.items == block.items { recent = nil }
+            }
         }
-        // Readers go upwards: blocks wholly below are done with.
-        if first.items.upperBound <= item + 1 {
-            let done = blocks.prefix { $0.items.upperBound <= item + 1 }.count
-            blocks.removeFirst(done)
-            clearIfEmpty()
-        }
+        clearIfEmpty()
     }
 
     private mutating func clearIfEmpty() {

@@ -69,7 +69,7 @@ package final class CoordinatorServer: Administrator {
         self.group = group
         authority = try state.authority(now: Self.now)
         ledger = TokenLedger(directory: state.path)
-        names = MemberNames(path: "\(state.path)/names")
+        names = try MemberNames(path: "\(state.path)/names")
         let audit = AuditLog(path: "\(state.path)/audit.jsonl", echo: echo)
         self.audit = audit
         let identity = try authority.makeIdentity(
@@ -84,7 +84,7 @@ package final class CoordinatorServer: Administrator {
             loop: loop,
             configuration: .init(
                 cluster: authority.clusterID, name: options.name, stateDirectory: state.path,
-                keepsInputs: true, firstJob: state.lastJob(), audit: { audit.write($0) },
+                keepsInputs: true, firstJob: try state.lastJob(), audit: { audit.write($0) },
                 recordJob: { try state.recordJob($0) },
                 wallClock: { Self.wallClock() }))
         coordinator.administrator = self

@@ -8,9 +8,11 @@ final class MemberNames: Sendable {
     private let path: String
     private let names: NIOLockedValueBox<Set<String>>
 
-    init(path: String) {
+    /// - Throws: `PrivateFileError` where there is a file that cannot be read: taken for empty, it
+    ///   would be written over and its names given out again.
+    init(path: String) throws {
         self.path = path
-        let bytes = (try? PrivateFile.read(path)) ?? []
+        let bytes = try PrivateFile.readIfThere(path) ?? []
         let text = String(decoding: bytes, as: UTF8.self)
         names = NIOLockedValueBox(Set(text.split(separator: "\n").map(String.init)))
     }
@@ -29,6 +31,17 @@ final class MemberNames: Sendable {
             try PrivateFile.write(Array(text.utf8), to: path)
             names = all
             return name
+        }
+    }
+}
+
+extension PrivateFile {
+    /// The content; nil where there is no such file.
+    static func readIfThere(_ path: String) throws -> [UInt8]? {
+        do {
+            return try read(path)
+        } catch let error where error.code == .missing {
+            return nil
         }
     }
 }

@@ -38,7 +38,8 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
 
     func received(_ messages: [Message], on _: any Link) {
         coordinator.turn { coordinator in
-            for message in messages {
+            // After a refusal or a goodbye nothing counts, even if it was already on its way.
+            for message in messages where coordinator.workers[id] === self {
                 do {
                     try handle(message, coordinator)
                 } catch let error as MusterError {
@@ -70,8 +71,10 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
         case .drain:
             leavesWhenDrained = true
             try coordinator.run(.drain(id))
-        case .bye:
+        case .bye(let reason):
             link.close()
+            coordinator.workerGone(
+                self, nil, reason: reason.isEmpty ? nil : String(reason.prefix(200)))
         default:
             throw MusterError(.malformed, "a worker sent a frame that only others send")
         }
