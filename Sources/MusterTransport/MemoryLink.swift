@@ -16,6 +16,8 @@ package final class MemoryLink: Link {
         var early: [ByteBuffer] = []
         var isClosed = false
         var saidClosed = false
+        /// What came was no frame: nothing that follows is one.
+        var isBroken = false
         var inFlight = 0
     }
     private let state = NIOLockedValueBox(State())
@@ -94,6 +96,7 @@ package final class MemoryLink: Link {
         on loop: any EventLoop
     ) {
         loop.execute { [self] in
+            if state.withLockedValue({ $0.isBroken }) { return }
             var bytes = buffer
             var reader = FrameReader(maximumBody: Limits.frameBytes)
             reader.append(&bytes)
@@ -101,6 +104,7 @@ package final class MemoryLink: Link {
             do {
                 while let frame = try reader.next() { messages.append(try Message.decode(frame)) }
             } catch {
+                state.withLockedValue { $0.isBroken = true }
                 close()
                 return
             }

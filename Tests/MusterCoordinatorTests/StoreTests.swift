@@ -149,7 +149,7 @@ struct StoreTests {
         }
         #expect(most <= Limits.earlyMemoryBytes)
         #expect(store.spooledBytes > UInt64(Limits.earlyMemoryBytes))
-        for item in stride(from: 0, to: count, by: 9973) {
+        for item in stride(from: 0, to: count, by: 49_999) {
             let piece = try #require(try store.pieces(of: item)?.first)
             var bytes = try store.load(piece)
             #expect(try ResultRecord.decode(from: &bytes).item == item)
