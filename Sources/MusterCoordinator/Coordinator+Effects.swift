@@ -12,7 +12,30 @@ extension Coordinator {
     /// command speaks of, by position.
     func run(_ command: Command, records: [ResultRecord] = []) throws {
         let effects = scheduler.handle(command, now: Coordinator.now)
-        for effect in effects { try perform(effect, records) }
+        for effect in effects {
+            do {
+                try perform(effect, records)
+            } catch {
+                // The other effects stand: leases that were never sent would wait for ever.
+                give(up: effect.job, because: error)
+            }
+        }
+    }
+
+    /// A disk that does not give inputs back costs the job, never the coordinator or a peer.
+    private func give(up id: JobID?, because error: any Error) {
+        let reason = (error as? MusterError)?.message ?? "\(error)"
+        configuration.audit(
+            AuditEvent("failed", peer: "job \(id.map { "\($0)" } ?? "?")", detail: reason))
+        guard let id, let job = jobs[id] else { return }
+        job.note(reason)
+        loop.execute { [self] in
+            turn { coordinator in
+                guard let job = coordinator.jobs[id] else { return }
+                _ = coordinator.cancel(
+                    job, items: nil, graceNanoseconds: Limits.killGraceNanoseconds)
+            }
+        }
     }
 
     private func perform(_ effect: Effect, _ records: [ResultRecord]) throws {

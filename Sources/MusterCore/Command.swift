@@ -90,3 +90,16 @@ package enum ConcludeCause: Hashable, Sendable {
     /// Lost with so many workers that it is not tried again.
     case workersLost(Int)
 }
+
+extension Effect {
+    /// The job that the effect is about; nil where it is about a worker or a report.
+    package var job: JobID? {
+        switch self {
+        case .lease(_, let job, _), .revoke(_, let job, _), .stop(_, let job, _, _),
+            .again(let job, _), .conclude(let job, _, _), .ready(let job, _), .ended(let job),
+            .retire(_, let job):
+            job
+        case .keep, .refuse, .disconnect, .drained: nil
+        }
+    }
+}

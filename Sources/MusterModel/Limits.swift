@@ -40,6 +40,9 @@ package enum Limits {
     package static let inputMemoryBytes = 32 << 20
     /// Result bytes on their way to one reader that it has not acknowledged.
     package static let deliveryAheadBytes = 4 << 20
+    /// A reader acknowledges when it has shown this much, or has nothing to do: a small part of
+    /// the above, so that delivery never waits for it.
+    package static let acknowledgeBytes = 256 << 10
     /// Results of one job kept in memory before further early ones go to the spool file.
     package static let earlyMemoryBytes = 16 << 20
     /// Spool bytes of one job after which only the item that everybody waits for is leased
@@ -67,7 +70,7 @@ package enum Limits {
     /// The same as items; keeps a lease of no-ops within a frame.
     package static let prefetchItems = 16_384
     /// Finished results wait at most this long to leave together while a slot is busy.
-    package static let reportDelayNanoseconds: Int64 = 2_000_000
+    package static let reportDelayNanoseconds: Int64 = 5_000_000
     /// From TERM to KILL when an item timed out or its job was cancelled.
     package static let killGraceNanoseconds: Int64 = 1_000_000_000
     /// From TERM to KILL after a first Ctrl-C of `muster run`.

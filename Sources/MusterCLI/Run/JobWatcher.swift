@@ -21,6 +21,8 @@ final class JobWatcher {
     /// Nanoseconds after which `wait --timeout` gives up; nil = never.
     var patience: Int64?
 
+    /// Shown and not yet acknowledged.
+    private var shownBytes = 0
     private var failures = FailureSummary()
     private var failedItems = 0
     private var firstFailure: Int32?
@@ -49,6 +51,7 @@ final class JobWatcher {
         while true {
             guard let event = mailbox.next(timeoutNanoseconds: 100_000_000) else {
                 progress.tick()
+                acknowledge()
                 if let patience, Self.now() - started > patience {
                     progress.end()
                     Output.note("job \(job) is not over yet; `muster wait \(job)` waits on")
@@ -101,7 +104,15 @@ final class JobWatcher {
         } else {
             for record in records { bytes += record.encodedBytes }
         }
-        connection.acknowledge(bytes, of: job)
+        shownBytes += bytes
+        if shownBytes >= Limits.acknowledgeBytes { acknowledge() }
+    }
+
+    /// Lets as much follow as was shown.
+    private func acknowledge() {
+        guard shownBytes > 0 else { return }
+        connection.acknowledge(shownBytes, of: job)
+        shownBytes = 0
     }
 
     private func count(_ record: ResultRecord) {

@@ -23,6 +23,8 @@ final class SlotSeat {
 
     let index: Int
     var occupant: Occupant?
+    /// A private directory that the last item left untouched, for the next one.
+    var spareDirectory: PrivateDirectory?
     private var slot: Slot?
     /// Waits for a supervisor that is being started.
     private var pending: Launch?

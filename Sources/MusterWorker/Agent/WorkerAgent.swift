@@ -14,19 +14,19 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     // `@unchecked`: every stored property below belongs to `loop`.
     package let loop: any EventLoop
     let configuration: Configuration
-    private let nursery: Nursery
-    private let seats: [SlotSeat]
-    private var machine: WorkerMachine
-    private var jobs: [JobID: JobKit] = [:]
-    private var link: (any Link)?
-    private var welcome: Welcome?
-    private var reports = ReportBox()
+    let nursery: Nursery
+    let seats: [SlotSeat]
+    var machine: WorkerMachine
+    var jobs: [JobID: JobKit] = [:]
+    var link: (any Link)?
+    var welcome: Welcome?
+    var reports = ReportBox()
     private var outbox = Outbox()
-    private var commands = Deque<WorkerMachine.Command>()
+    var commands = Deque<WorkerMachine.Command>()
     private var isStepping = false
     private var isPaused = false
     /// Slots of answered probes that wait for room on the connection.
-    private var stalled: [Int] = []
+    var stalled: [Int] = []
     private var timer: Scheduled<Void>?
     private var heartbeat: RepeatedTask?
     private var lastEcho = Instant.zero
@@ -115,7 +115,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         loop.execute { [self] in for seat in seats { seat.close() } }
     }
 
-    private static var now: Instant {
+    static var now: Instant {
         Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
     }
 
@@ -223,6 +223,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         heartbeat?.cancel()
         reports.clear()
         if isPaused { for seat in seats { seat.setReading(true) } }
+        for seat in seats { removeSpare(of: seat) }
         ending = (error, promise)
         step(.abandon(graceNanoseconds: 0))
         releaseStalled()
@@ -246,7 +247,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     // MARK: The machine
 
     /// Runs a command and all that follows from it.
-    private func step(_ command: WorkerMachine.Command) {
+    func step(_ command: WorkerMachine.Command) {
         commands.append(command)
         guard !isStepping else { return }
         isStepping = true
@@ -282,165 +283,9 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         }
     }
 
-    // MARK: Items
-
-    private func start(_ attempt: AttemptID, in seat: SlotSeat) {
-        guard let job = jobs[attempt.job] else {
-            report(attempt, Outcome(state: .failed, ending: .badInput))
-            commands.append(.slotEnded(seat.index))
-            return
-        }
-        if case .probe(let probe) = job.spec.workload {
-            answer(probe, attempt, in: seat)
-            return
-        }
-        var occupant = SlotSeat.Occupant(
-            attempt: attempt, startMicroseconds: Self.wallMicroseconds(),
-            isFollowed: job.followed.contains(attempt.item))
-        do {
-            var directory = job.directory
-            if directory == nil {
-                let own = try configuration.directories.make()
-                occupant.directory = own
-                directory = Array(own.path.utf8)
-            }
-            seat.occupant = occupant
-            guard
-                let launch = try job.launch(
-                    attempt.attempt, of: attempt.item, slot: seat.index,
-                    directory: directory ?? [])
-            else { return }
-            try seat.start(launch, nursery: nursery, on: loop) {
-                [weak self, place = seat.index] event in
-                guard let self else { return }
-                seatSays(event, seats[place])
-            }
-        } catch {
-            refuse(seat, "\(error)", error)
-        }
-    }
-
-    /// The item cannot be run with this input: it fails with the reason on its stderr.
-    private func refuse(_ seat: SlotSeat, _ why: String, _ error: any Error) {
-        seat.occupant?.stderr.writeString("muster: \(why)\n")
-        let ending: Ending =
-            if let error = error as? WorkerError, error.code == .launchTooLarge {
-                .cannotStart(stage: .execute, errno: E2BIG)
-            } else if error is TemplateError || error is MusterError {
-                .badInput
-            } else {
-                .cannotStart(stage: .prepare, errno: (error as? WorkerError)?.errno ?? 0)
-            }
-        finish(seat, ending, nil)
-    }
-
-    private func answer(_ probe: ProbeWorkload, _ attempt: AttemptID, in seat: SlotSeat) {
-        let bytes = min(max(0, probe.outputBytes), Limits.resultPartBytes)
-        let output =
-            bytes > 0 ? ByteBuffer(repeating: UInt8(ascii: "x"), count: bytes) : ByteBuffer()
-        jobs[attempt.job]?.drop(CollectionOfOne(attempt.item))
-        var outcome = Outcome(state: .succeeded, ending: .exited(0))
-        guard probe.heldItem == attempt.item else {
-            report(attempt, outcome, stdout: output)
-            // No child's full pipe holds this back: the slot stays taken until there is room.
-            if link?.isWritable ?? true {
-                commands.append(.slotEnded(seat.index))
-            } else {
-                stalled.append(seat.index)
-            }
-            return
-        }
-        // The reader measures from the end of the hold, so this one item has times.
-        outcome.startMicroseconds = Self.wallMicroseconds()
-        let start = Self.now
-        loop.scheduleTask(in: .nanoseconds(probe.holdNanoseconds)) {
-            [weak self, outcome, place = seat.index] in
-            guard let self else { return }
-            var outcome = outcome
-            outcome.wallNanoseconds = UInt64(max(0, Self.now.nanoseconds(since: start)))
-            report(attempt, outcome, stdout: output)
-            step(.slotEnded(place))
-            finishTurn()
-        }
-    }
-
-    private func seatSays(_ event: SlotEvent, _ seat: SlotSeat) {
-        switch event {
-        case .output(.stdout, var bytes):
-            seat.occupant?.stdout.writeBuffer(&bytes)
-            sendPartIfDue(seat)
-        case .output(.stderr, var bytes):
-            seat.occupant?.stderr.writeBuffer(&bytes)
-            sendPartIfDue(seat)
-        case .ended(let outcome):
-            finish(seat, outcome.itemEnding(wasStopped: seat.occupant?.isStopped ?? false), outcome)
-        case .supervisorLost:
-            seat.lost()
-            finish(seat, seat.occupant?.isStopped ?? false ? .cancelled : .supervisorLost, nil)
-        }
-        finishTurn()
-    }
-
-    /// Long output leaves in parts, followed output at once, so that nothing piles up here.
-    private func sendPartIfDue(_ seat: SlotSeat) {
-        guard let occupant = seat.occupant, link != nil,
-            occupant.isFollowed || occupant.bytes >= Limits.resultPartBytes
-        else { return }
-        report(occupant.attempt, nil, stdout: occupant.stdout, stderr: occupant.stderr)
-        seat.occupant?.stdout = ByteBuffer()
-        seat.occupant?.stderr = ByteBuffer()
-    }
-
-    private func follow(_ item: Int, of id: JobID) {
-        jobs[id]?.followed.insert(item)
-        for seat in seats
-        where seat.occupant?.attempt.job == id && seat.occupant?.attempt.item == item {
-            seat.occupant?.isFollowed = true
-            if seat.occupant?.bytes ?? 0 > 0 { sendPartIfDue(seat) }
-        }
-    }
-
-    private func finish(_ seat: SlotSeat, _ ending: Ending, _ measured: SlotOutcome?) {
-        guard let occupant = seat.occupant else { return }
-        seat.occupant = nil
-        let attempt = occupant.attempt
-        if let job = jobs[attempt.job] {
-            job.drop(CollectionOfOne(attempt.item))
-            job.followed.remove(attempt.item)
-            let codes = job.spec.options.successCodes
-            report(
-                attempt,
-                Outcome(
-                    state: Outcome.state(of: ending, successCodes: codes), ending: ending,
-                    startMicroseconds: occupant.startMicroseconds,
-                    wallNanoseconds: measured?.wall.wholeNanoseconds ?? 0,
-                    cpuNanoseconds: measured?.cpu.wholeNanoseconds ?? 0,
-                    peakBytes: UInt64(max(0, measured?.peakMemoryBytes ?? 0))),
-                stdout: occupant.stdout, stderr: occupant.stderr)
-        }
-        if let directory = occupant.directory {
-            // What cannot be removed stays; the worker's next start clears the base.
-            try? configuration.directories.remove(directory)
-        }
-        step(.slotEnded(seat.index))
-    }
-
-    private func report(
-        _ attempt: AttemptID, _ outcome: Outcome?, stdout: ByteBuffer = ByteBuffer(),
-        stderr: ByteBuffer = ByteBuffer()
-    ) {
-        guard link != nil, let number = welcome?.worker else { return }
-        reports.append(
-            ResultRecord(
-                job: attempt.job, item: attempt.item, attempt: attempt.attempt, outcome: outcome,
-                worker: number, stdout: stdout, stderr: stderr))
-        // A long run of probes must not outgrow a frame.
-        if reports.bytes >= Limits.batchBytes { flushReports() }
-    }
-
     // MARK: Leaving
 
-    private func finishTurn() {
+    func finishTurn() {
         finishIfIdle()
         guard let link else { return }
         flushReports()
@@ -453,42 +298,11 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         if !stalled.isEmpty && link.isWritable { loop.execute { [self] in writable(on: link) } }
     }
 
-    private func flushReports() {
+    func flushReports() {
         guard let link else { return }
         reports.flush(to: link, on: loop, isIdle: machine.runningCount == 0) { [weak self] in
             self?.reports.timerFired()
             self?.flushReports()
         }
-    }
-
-    private static func wallMicroseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(max(0, time.tv_sec)) * 1_000_000 + UInt64(max(0, time.tv_nsec)) / 1000
-    }
-}
-
-extension SlotOutcome {
-    /// The ending as the cluster knows it.
-    func itemEnding(wasStopped: Bool) -> MusterModel.Ending {
-        switch ending {
-        case .exited(let code): .exited(code)
-        case .signalled(let number): wasStopped ? .cancelled : .signalled(number)
-        case .timedOut: wasStopped ? .cancelled : .timedOut
-        case .killed: .cancelled
-        case .outputLimit: .outputLimit
-        case .cannotStart(.spawn, let errno): .cannotStart(stage: .spawn, errno: errno)
-        case .cannotStart(.directory, let errno): .cannotStart(stage: .directory, errno: errno)
-        case .cannotStart(.nice, let errno): .cannotStart(stage: .prepare, errno: errno)
-        case .cannotStart(.exec, let errno): .cannotStart(stage: .execute, errno: errno)
-        }
-    }
-}
-
-extension Duration {
-    fileprivate var wholeNanoseconds: UInt64 {
-        let (seconds, attoseconds) = components
-        return UInt64(clamping: seconds) &* 1_000_000_000
-            &+ UInt64(clamping: attoseconds / 1_000_000_000)
     }
 }
