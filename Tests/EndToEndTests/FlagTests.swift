@@ -166,6 +166,35 @@ extension EndToEnd {
             }
         }
 
+        @Test("--joblog has a line per item in GNU parallel's columns", arguments: Place.allCases)
+        func jobLog(_ place: Place) throws {
+            try Bench.with(place) { start, directory in
+                let log = directory("run log")
+                let script = "case $1 in bad) exit 3;; segv) kill -SEGV $$;; *) printf 12345;; esac"
+                let ended = try start(
+                    ["--joblog", log, "sh", "-c", script, "sh", "{}", ":::", "a b", "bad", "segv"],
+                    []
+                ).finish()
+                #expect(ended.status == 1)
+                #expect(ended.text == "12345")
+                let lines = File.text(log).split(separator: "\n")
+                    .map { $0.split(separator: "\t", omittingEmptySubsequences: false) }
+                #expect(
+                    lines.first == [
+                        "Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval",
+                        "Signal", "Command",
+                    ])
+                let rows = lines.dropFirst().filter { $0.count == 9 }
+                #expect(rows.map { $0[0] } == ["1", "2", "3"])
+                #expect(rows.map { $0[5] } == ["5", "0", "0"])
+                #expect(rows.map { $0[6] } == ["0", "3", "0"])
+                #expect(rows.map { $0[7] } == ["0", "0", "11"])
+                #expect(rows.first?[8].hasSuffix("sh 'a b'") == true)
+                #expect(
+                    rows.allSatisfy { Double($0[2]) ?? 0 > 1_000_000_000 && Double($0[3]) != nil })
+            }
+        }
+
         @Test("With one slot items start in input order")
         func oneSlot() throws {
             let alone = try Alone()

@@ -183,9 +183,10 @@ extension EndToEnd {
                         try cluster.refusals().contains { $0.contains(part) }
                     }
                 }
+                // It waits for what the coordinator says instead of leaving with its own input.
                 func openssl(_ flags: String...) throws -> Child.Ended {
                     try Shell.run(
-                        ["openssl", "s_client", "-connect", cluster.address] + flags,
+                        ["openssl", "s_client", "-ign_eof", "-connect", cluster.address] + flags,
                         environment: cluster.environment, seconds: 20)
                 }
                 let http = try Shell.run(
@@ -232,7 +233,7 @@ extension EndToEnd {
                     ], environment: cluster.environment)
                 #expect(made.status == 0, "\(made.notes)")
                 _ = try openssl(
-                    "-alpn", "muster-client/1", "-cert", certificate, "-key", key, "-ign_eof")
+                    "-alpn", "muster-client/1", "-cert", certificate, "-key", key)
                 try logged("was not made by this cluster's authority")
 
                 let workers = try cluster.json("worker", "list")["workers"]?.elements ?? []
