@@ -121,7 +121,8 @@ final class RunRecords {
 
     private static func failure(_ verb: String, _ path: [UInt8]) -> MusterError {
         MusterError(
-            .system, "cannot \(verb) \(Escaping.visible(path)): \(String(cString: strerror(errno)))")
+            .system, "cannot \(verb) \(Escaping.visible(path)): \(String(cString: strerror(errno)))"
+        )
     }
 
     func close() {

@@ -35,36 +35,6 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     private var serving: EventLoopPromise<End>?
     private var wasDrained = false
 
-    package struct Configuration: Sendable {
-        package var slots: Int
-        /// Private directories of items are made below.
-        package var directories: PrivateDirectoryBase
-        /// What items may see of this process's environment, allow-listed or whole.
-        package var environment: [[UInt8]]
-        /// One line for people, for instance "supervisor per slot".
-        package var containment: String
-
-        package init(
-            slots: Int, directories: PrivateDirectoryBase, environment: [[UInt8]],
-            containment: String = "subreaper per slot"
-        ) {
-            self.slots = slots
-            self.directories = directories
-            self.environment = environment
-            self.containment = containment
-        }
-    }
-
-    /// Why a session ended.
-    package enum End: Sendable {
-        /// The coordinator let it go after a drain.
-        case drained
-        /// The connection is gone; everything here was stopped.
-        case lost(MusterError?)
-        /// The coordinator will not have it: trying again is no use.
-        case refused(MusterError)
-    }
-
     package init(loop: any EventLoop, nursery: Nursery, configuration: Configuration) {
         self.loop = loop
         self.nursery = nursery
