@@ -52,6 +52,7 @@ final class JobWatcher {
             guard let event = mailbox.next(timeoutNanoseconds: 100_000_000) else {
                 progress.tick()
                 acknowledge()
+                if printer != nil && Output.hasNoReader(1) { readerLeft() }
                 if let patience, Self.now() - started > patience {
                     progress.end()
                     Output.note("job \(job) is not over yet; `muster wait \(job)` waits on")

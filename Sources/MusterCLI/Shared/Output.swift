@@ -44,6 +44,12 @@ enum Output {
         return true
     }
 
+    /// The other end of this pipe is closed: whatever is written next would be lost.
+    static func hasNoReader(_ descriptor: Int32) -> Bool {
+        var look = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&look, 1, 0) == 1 && look.revents & Int16(POLLERR) != 0
+    }
+
     /// A line on stdout. Ends the program quietly when nobody reads any more.
     static func line(_ text: String) {
         if !write(Array((text + "\n").utf8)) { exit(141) }
