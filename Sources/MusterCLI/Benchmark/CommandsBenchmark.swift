@@ -1,5 +1,6 @@
-/// Many short programs: xargs, an embedded run, and a cluster of coordinator and worker, by turns,
-/// so that whatever else the machine does meets all of them alike.
+/// Many short programs: xargs, a bare loop of spawns, an embedded run, and a cluster of coordinator
+/// and worker, by turns, so that whatever else the machine does meets all of them alike. The loop
+/// is what nobody can pass: how fast this machine starts and ends the programs themselves.
 
 import MusterModel
 
@@ -35,8 +36,11 @@ extension BenchmarkBench {
         var embedded = BenchmarkProgram.muster(
             ["run", "--local", "-q", "-j", "\(slots)"] + words, environment: alone)
         embedded.errors = "\(scene.path)/embedded.log"
+        let floor = BenchmarkProgram.muster(
+            ["benchmark", "--slots", "\(slots)", "--spawn-loop", words[0]], environment: alone)
         return [
             Contestant(name: "xargs", program: xargs, isOrdered: false),
+            Contestant(name: "spawn loop", program: floor, isOrdered: false),
             Contestant(name: "embedded", program: embedded, isOrdered: true),
             Contestant(
                 name: "cluster", program: try cluster.client(["run", "-q"] + words),

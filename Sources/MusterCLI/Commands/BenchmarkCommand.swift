@@ -31,10 +31,12 @@ struct BenchmarkCommand: AsyncParsableCommand {
         name: .customLong("repeat"),
         help: ArgumentHelp("Times that throughput is measured; medians count.", valueName: "n"))
     var repeats = 3
+    @Option(help: .private) var spawnLoop: String?
     @Flag(help: "One JSON value.") var json = false
     @Flag(help: "TAB-separated, no wrapping.") var plain = false
 
     func run() async throws {
+        if let spawnLoop { return SpawnLoop.run(spawnLoop, slots: slots) }
         let wanted = try chosenParts()
         if let items { try Self.check(items, "--items", 1...100_000_000) }
         try Self.check(slots, "--slots", 1...Limits.slotsPerWorker)

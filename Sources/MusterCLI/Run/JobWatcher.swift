@@ -244,6 +244,13 @@ extension Ending {
         }
     }
 
+    /// What Muster itself said on the item's stderr, without the name it said it under.
+    private static func own(_ stderr: String) -> String? {
+        guard !stderr.isEmpty else { return nil }
+        let name = "muster: "
+        return stderr.hasPrefix(name) ? String(stderr.dropFirst(name.count)) : stderr
+    }
+
     /// How failures are grouped in the summary.
     func summaryCause(command: String, stderr: String) -> (FailureSummary.Cause, String) {
         switch self {
@@ -254,10 +261,10 @@ extension Ending {
         case .cancelled: (.cancelled, "")
         case .cannotStart(.execute, ENOENT): (.cannotStart, "`\(command)` not found")
         case .cannotStart(.execute, EACCES): (.cannotStart, "`\(command)` is not executable")
-        case .cannotStart: (.cannotStart, stderr.isEmpty ? words : stderr)
+        case .cannotStart: (.cannotStart, Self.own(stderr) ?? words)
         case .workersLost: (.lostWorker, "")
         case .outputLimit, .supervisorLost: (.other(words), "")
-        case .badInput: (.other(stderr.isEmpty ? words : stderr), "")
+        case .badInput: (.other(Self.own(stderr) ?? words), "")
         }
     }
 }
