@@ -1,3 +1,5 @@
+// What the buffer of early results counts, and what a full one holds back.
+
 import Testing
 
 @testable import MusterCore

@@ -1,3 +1,5 @@
+// Cancelling jobs and items, and the rules that halt a job early.
+
 import Testing
 
 @testable import MusterCore

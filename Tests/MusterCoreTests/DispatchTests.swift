@@ -1,3 +1,5 @@
+// Who gets which items, how many, and in which order.
+
 import Testing
 
 @testable import MusterCore

@@ -1,3 +1,5 @@
+// Numbers that no honest peer sends: refused or bounded, never a trap.
+
 import Testing
 
 @testable import MusterCore

@@ -1,3 +1,5 @@
+// Queues given back: to idle workers, and by workers that drain.
+
 import Testing
 
 @testable import MusterCore

@@ -1,3 +1,5 @@
+// Random commands and faults against real worker machines; the rules hold and every job ends.
+
 import Testing
 
 @testable import MusterCore

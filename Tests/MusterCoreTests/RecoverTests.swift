@@ -1,3 +1,5 @@
+// Workers that are lost, fall silent or come back, and what happens to their items.
+
 import Testing
 
 @testable import MusterCore

@@ -1,3 +1,5 @@
+// Attempts after failures, their budgets, and jobs that are run again.
+
 import Testing
 
 @testable import MusterCore

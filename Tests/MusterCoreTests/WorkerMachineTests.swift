@@ -1,3 +1,5 @@
+// The worker's own queue: starts, limits, give-backs and stops.
+
 import Testing
 
 @testable import MusterCore

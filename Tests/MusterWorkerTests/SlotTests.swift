@@ -43,7 +43,8 @@ struct SlotTests {
         let slept = try #require(try await harness.run(harness.shell("sleep 0.2")).outcome)
         #expect(slept.wall >= .milliseconds(200))
         #expect(slept.cpu < .milliseconds(200))
-        #expect(slept.peakMemoryBytes < 150_000_000)
+        // Its floor is the nursery's own size, a copy of this process.
+        #expect(slept.peakMemoryBytes < outcome.peakMemoryBytes)
         harness.nursery.closeAndWait()
     }
 

@@ -80,8 +80,8 @@ package enum EnrolmentClient {
             answered.fail(
                 EnrolmentError(
                     .unreachable,
-                    "Nobody answers at \(host):\(port), where tokens are redeemed: the port is open "
-                        + "only while a token lives. Make one with: muster token create"))
+                    "Nobody answers at \(host):\(port), where tokens are redeemed: the port is "
+                        + "open only while a token lives. Make one with: muster token create"))
         }
         answered.futureResult.whenComplete { _ in
             timer.cancel()
