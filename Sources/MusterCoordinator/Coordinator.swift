@@ -126,7 +126,8 @@ package final class Coordinator: @unchecked Sendable {
                 .version,
                 "this coordinator (muster \(Version.program)) speaks protocol \(Version.wire), "
                     + "the \(link.peer.role.rawValue) \(link.peer.name) "
-                    + "(muster \(hello.version.prefix(32))) speaks \(hello.wire); install the same version on both")
+                    + "(muster \(hello.version.prefix(32))) "
+                    + "speaks \(hello.wire); install the same version on both")
         }
         switch (link.peer.role, hello.worker) {
         case (.worker, let worker?): try admitWorker(link, worker, hello.version)

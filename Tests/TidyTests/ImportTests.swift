@@ -33,7 +33,9 @@ struct ImportTests {
     func core() throws {
         let files = try Repository.files(below: "Sources/MusterCore")
         #expect(!files.isEmpty)
-        for file in files { #expect(Set(file.imports).isSubset(of: ["MusterModel"]), "\(file.path)") }
+        for file in files {
+            #expect(Set(file.imports).isSubset(of: ["MusterModel"]), "\(file.path)")
+        }
     }
 
     @Test("The model imports nothing but the standard library")
