@@ -46,7 +46,11 @@ package final class PrivateDirectoryBase: Sendable {
         for _ in 0..<64 {
             let name = "muster-" + String(UInt64.random(in: 0 ... .max), radix: 36)
             if mkdirat(descriptor, name, 0o700) == 0 {
-                return PrivateDirectory(name: name, path: path + "/" + name)
+                var status = stat()
+                _ = fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW)
+                return PrivateDirectory(
+                    name: name, path: path + "/" + name,
+                    changedMicroseconds: Self.changed(status))
             }
             guard errno == EEXIST else { break }
         }
@@ -65,7 +69,31 @@ package final class PrivateDirectoryBase: Sendable {
 
     /// Whether the directory is as `make` gave it: there, ours alone, and empty. Such a one can
     /// serve the next item, which costs a look instead of two changes of the file system.
-    package func isPristine(_ directory: PrivateDirectory) -> Bool {
+    ///
+    /// - Parameter start: when the item started, microseconds since 1970.
+    package func isPristine(_ directory: PrivateDirectory, since start: UInt64) -> Bool {
+        // Nobody can set the time of a directory's last change, and any change of it or in it
+        // sets that time: where it is still that of the making, one look is enough. The clock of
+        // file systems goes in steps of some milliseconds, so the making must lie further back.
+        var status = stat()
+        if directory.changedMicroseconds + Self.clockStepMicroseconds < start,
+            fstatat(descriptor, directory.name, &status, AT_SYMLINK_NOFOLLOW) == 0,
+            Self.changed(status) == directory.changedMicroseconds
+        {
+            return true
+        }
+        return isEmpty(directory)
+    }
+
+    /// More than any kernel's tick.
+    private static let clockStepMicroseconds: UInt64 = 20_000
+
+    private static func changed(_ status: stat) -> UInt64 {
+        UInt64(max(0, status.st_ctim.tv_sec)) &* 1_000_000
+            &+ UInt64(max(0, status.st_ctim.tv_nsec)) / 1000
+    }
+
+    private func isEmpty(_ directory: PrivateDirectory) -> Bool {
         guard let listing = opendir(directory.path) else { return false }
         defer { closedir(listing) }
         var status = stat()
@@ -100,4 +128,6 @@ package final class PrivateDirectoryBase: Sendable {
 package struct PrivateDirectory: Hashable, Sendable {
     fileprivate let name: String
     package let path: String
+    /// When it was made, by the file system's clock; microseconds since 1970.
+    fileprivate let changedMicroseconds: UInt64
 }

@@ -100,6 +100,25 @@ struct PrivateDirectoryTests {
         }
     }
 
+    @Test(
+        "Only a directory that nobody touched serves the next item",
+        arguments: [
+            (":", true), (": > f", false), (": > f; rm f", true), ("mkdir d", false),
+            ("chmod 755 .", false), ("chmod 000 .; chmod 755 .", false),
+            ("touch f; touch -d @0 . f", false), ("rmdir \"$PWD\"", false),
+            ("mv \"$PWD\" \"$PWD.old\"; ln -s /tmp \"$PWD\"", false),
+        ] as [(String, Bool)])
+    func pristine(command: String, isPristine: Bool) throws {
+        try withBase { base, _ in
+            for start in [0, UInt64.max] {
+                let directory = try base.make()
+                try shell(command, in: directory.path)
+                #expect(base.isPristine(directory, since: start) == isPristine, "\(start)")
+                try shell("rm -rf '\(base.path)'/*", in: "/")
+            }
+        }
+    }
+
     @Test("A directory swapped for a link, before or meanwhile, never leads outside")
     func swapped() throws {
         try withBase { base, outside in

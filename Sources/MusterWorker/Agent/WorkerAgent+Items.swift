@@ -144,13 +144,15 @@ extension WorkerAgent {
                     peakBytes: UInt64(max(0, measured?.peakMemoryBytes ?? 0))),
                 stdout: occupant.stdout, stderr: occupant.stderr)
         }
-        if let directory = occupant.directory { putAway(directory, of: seat) }
+        if let directory = occupant.directory {
+            putAway(directory, of: seat, since: occupant.startMicroseconds)
+        }
         step(.slotEnded(seat.index))
     }
 
     /// What cannot be removed stays; the worker's next start clears the base.
-    func putAway(_ directory: PrivateDirectory, of seat: SlotSeat) {
-        if link != nil && configuration.directories.isPristine(directory) {
+    func putAway(_ directory: PrivateDirectory, of seat: SlotSeat, since start: UInt64) {
+        if link != nil && configuration.directories.isPristine(directory, since: start) {
             seat.spareDirectory = directory
         } else {
             try? configuration.directories.remove(directory)
