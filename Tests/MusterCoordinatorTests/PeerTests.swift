@@ -166,6 +166,31 @@ struct PeerTests {
         #expect(try await ada.results(of: JobID(job)).2.state == "cancelled")
     }
 
+    @Test("A client sees its own jobs alone; a viewer sees all")
+    func readers() async throws {
+        let bench = try Bench()
+        let (ada, bob) = (try await bench.client("ada"), try await bench.client("bob"))
+        let eve = try await bench.client("eve", .viewer)
+        let job = try await ada.submit(Bench.spec(items: 1)).rawValue
+        let looks: [ControlRequest] = [
+            .job(job), .explain(job: job, item: nil),
+            .attach(job: job, items: nil, firstItem: 0, results: false, follow: false),
+        ]
+        for request in looks {
+            #expect(refusal(try await bob.ask(request)) == .authentication, "\(request)")
+            #expect(refusal(try await eve.ask(request)) == nil, "\(request)")
+        }
+        for (peer, count) in [(ada, 1), (bob, 0), (eve, 1)] {
+            guard case .jobs(let jobs) = try await peer.ask(.jobs),
+                case .status(let status) = try await peer.ask(.status)
+            else {
+                Issue.record("no answer")
+                continue
+            }
+            #expect(jobs.count == count && status.jobs.count == count)
+        }
+    }
+
     @Test("Requests with impossible numbers are refused or bounded, never a trap")
     func impossibleNumbers() async throws {
         let bench = try Bench()

@@ -93,7 +93,7 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
             try require(.client, .admin, to: "submit jobs")
             return .submitted(job: try coordinator.submit(spec, by: self, attach: attach).rawValue)
         case .attach(let id, let items, let first, let results, let follow):
-            let job = try coordinator.find(id)
+            let job = try readable(id, coordinator)
             let spans = try items.map { try Self.ranges($0) }
             // Results that go with their delivery are taken from whoever reads them now.
             if results && job.consumes { _ = try owned(id, coordinator) }
@@ -117,11 +117,14 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         case .remove(let id):
             try coordinator.remove(try owned(id, coordinator))
             return .done(count: 1)
-        case .jobs: return .jobs(coordinator.jobSummaries())
-        case .job(let id): return .job(coordinator.detail(of: try coordinator.find(id)))
+        case .jobs: return .jobs(coordinator.jobSummaries().filter { mayRead($0.user) })
+        case .job(let id): return .job(coordinator.detail(of: try readable(id, coordinator)))
         case .explain(let id, let item):
-            return .text(coordinator.explain(try coordinator.find(id), item: item))
-        case .status: return .status(coordinator.status())
+            return .text(coordinator.explain(try readable(id, coordinator), item: item))
+        case .status:
+            var status = coordinator.status()
+            status.jobs = status.jobs.filter { mayRead($0.user) }
+            return .status(status)
         default:
             try require(.admin, to: "administer the cluster")
             return try coordinator.administer(request, by: self)
@@ -135,6 +138,21 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
                 "the role \(link.peer.role.rawValue) may not \(purpose); ask for a token of "
                     + "another role and log in with it")
         }
+    }
+
+    /// Clients read their own jobs, viewers and admins all.
+    private func mayRead(_ owner: String) -> Bool {
+        link.peer.role != .client || owner == user
+    }
+
+    private func readable(_ id: UInt64, _ coordinator: Coordinator) throws -> JobRecord {
+        let job = try coordinator.find(id)
+        guard mayRead(job.user) else {
+            throw MusterError(
+                .authentication,
+                "job \(id) belongs to \(job.user); only they, a viewer or an admin may look at it")
+        }
+        return job
     }
 
     /// Clients act on their own jobs, admins on all.
