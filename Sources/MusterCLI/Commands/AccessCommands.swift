@@ -104,9 +104,8 @@ struct LoginCommand: AsyncParsableCommand {
             )
         }
         let at = try enrol.map { try HostPort($0) }
-        let enrolled = try await EnrolmentClient.enrol(
-            host: at?.host ?? address.host, port: at?.port ?? address.port + 1, token: token,
-            name: user ?? Places.userName)
+        let enrolled = try await Enrolment.enrol(
+            at: at ?? address.next, token, name: user ?? Places.userName)
         let store = Places.profiles
         let profile = ClusterProfile(
             host: address.host, port: address.port, cluster: enrolled.clusterID,

@@ -109,5 +109,12 @@ struct HostPort: Hashable {
         self.port = number
     }
 
+    /// The port after this one, where tokens are redeemed unless somebody says otherwise.
+    var next: HostPort {
+        var other = self
+        other.port = min(port + 1, 65535)
+        return other
+    }
+
     var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

@@ -69,9 +69,8 @@ struct WorkerService {
                 "this token is for a \(token.role.rawValue); `muster token create --worker` makes "
                     + "one to join with")
         }
-        let enrolled = try await EnrolmentClient.enrol(
-            host: enrolment?.host ?? coordinator.host,
-            port: enrolment?.port ?? coordinator.port + 1, token: token, name: name)
+        let enrolled = try await Enrolment.enrol(
+            at: enrolment ?? coordinator.next, token, name: name)
         try identityFiles.save(enrolled.identity)
         try IdentityFiles.saveCertificate(enrolled.authority, to: authorityPath)
         try save(

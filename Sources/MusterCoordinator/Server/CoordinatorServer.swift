@@ -45,7 +45,15 @@ package final class CoordinatorServer: Administrator {
         var listener: Listener?
         var enrolment: EnrolmentServer?
         var isChecking = false
+        var mustCheck = false
         var isStopped = false
+
+        /// Whether to look (again); where not, the looking is over.
+        mutating func takeCheck() -> Bool {
+            defer { mustCheck = false }
+            isChecking = mustCheck && !isStopped
+            return isChecking
+        }
     }
     private let sockets = NIOLockedValueBox(Sockets())
 
@@ -184,15 +192,27 @@ package final class CoordinatorServer: Administrator {
         Task { try? await updateEnrolment() }
     }
 
-    /// The enrolment port is open while tokens live, and only then.
+    /// The enrolment port is open while tokens live, and only then. One caller at a time looks;
+    /// what changes meanwhile makes it look again.
     private func updateEnrolment() async throws {
         let isMine = sockets.withLockedValue { sockets -> Bool in
+            sockets.mustCheck = true
             if sockets.isChecking || sockets.isStopped { return false }
             sockets.isChecking = true
             return true
         }
         guard isMine else { return }
-        defer { sockets.withLockedValue { $0.isChecking = false } }
+        while sockets.withLockedValue({ $0.takeCheck() }) {
+            do {
+                try await matchEnrolment()
+            } catch {
+                sockets.withLockedValue { $0.isChecking = false }
+                throw error
+            }
+        }
+    }
+
+    private func matchEnrolment() async throws {
         let isWanted = try ledger.hasLiveTokens(now: Self.now)
         let current = sockets.withLockedValue { $0.enrolment }
         if isWanted, current == nil {
