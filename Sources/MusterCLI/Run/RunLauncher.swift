@@ -3,6 +3,7 @@
 
 import Glibc
 import Muster
+import MusterCoordinator
 import MusterModel
 import MusterWire
 import MusterWorker
@@ -50,7 +51,7 @@ struct RunLauncher {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let cluster = try await EmbeddedCluster.start(
             slots: slots, nursery: nursery, spools: Places.temporary, loop: group.next(),
-            wallClock: wallClock)
+            wallClock: { CoordinatorServer.wallClock() })
         if !options.output.quiet && !options.job.local {
             let unit = slots == 1 ? "slot" : "slots"
             Output.note("no cluster is configured: running on this machine, \(slots) \(unit)")
@@ -84,14 +85,6 @@ struct RunLauncher {
         }
         Output.line("\(id)")
         connection.close()
-    }
-
-    private var wallClock: @Sendable () -> Double {
-        {
-            var now = timespec()
-            clock_gettime(CLOCK_REALTIME, &now)
-            return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
-        }
     }
 
     // MARK: What

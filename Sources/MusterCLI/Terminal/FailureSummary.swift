@@ -2,6 +2,8 @@
 // important one last, where the eye rests: `37 items failed with exit 127: `convert` not found on
 // w3, w5`.
 
+import MusterModel
+
 /// Groups of equal failures. Memory is bounded by limits on groups and on workers named in each.
 package struct FailureSummary: Equatable, Sendable {
     package enum Cause: Hashable, Sendable {
@@ -132,14 +134,9 @@ package struct FailureSummary: Equatable, Sendable {
 }
 
 package enum SignalText {
-    private static let names: [Int: String] = [
-        1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT",
-        7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2",
-        13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS",
-    ]
-
     /// `SIGKILL (9)`, or `signal 40`.
     package static func name(_ number: Int) -> String {
-        names[number].map { "\($0) (\(number))" } ?? "signal \(number)"
+        Ending.signalName(Int32(clamping: number)).map { "SIG\($0) (\(number))" }
+            ?? "signal \(number)"
     }
 }
