@@ -12,6 +12,8 @@ package import NIOCore
 package enum JobEvent: Sendable {
     /// In the job's order.
     case results([ResultRecord])
+    /// In the job's order, too, between the results.
+    case values([ValueRun])
     case progress(JobSummary)
     case ended(JobSummary)
     /// The connection is gone; nothing more will come.
@@ -94,7 +96,7 @@ package final class ClusterConnection: LinkDelegate {
         state.withLockedValue { $0.gauge(of: job) }
     }
 
-    package func send(_ batch: ItemBatch, of job: JobID) { link.send(.items(job, batch)) }
+    package func send(_ batch: Segment, of job: JobID) { link.send(.items(job, batch)) }
     package func endInput(of job: JobID) { link.send(.inputEnded(job)) }
 
     /// These bytes of results were shown: as many may follow.
@@ -129,6 +131,9 @@ package final class ClusterConnection: LinkDelegate {
             case .results(let records):
                 guard let job = records.first?.job else { continue }
                 mailbox(of: job).put(.results(records))
+            case .values(let runs):
+                guard let job = runs.first?.job else { continue }
+                mailbox(of: job).put(.values(runs))
             case .progress(let summary):
                 mailbox(of: JobID(summary.id)).put(.progress(summary))
             case .jobEnded(let summary):

@@ -8,13 +8,15 @@ import MusterWire
 import NIOCore
 
 extension Coordinator {
-    /// Runs one command and performs its effects. `records` are the results that a `.reports`
-    /// command speaks of, by position.
-    func run(_ command: Command, records: [ResultRecord] = []) throws {
+    /// Runs one command and performs its effects. `records` or `values` are the results that a
+    /// `.reports` command speaks of, by position.
+    func run(
+        _ command: Command, records: [ResultRecord] = [], values: [ValueRun] = []
+    ) throws {
         let effects = scheduler.handle(command, now: Coordinator.now)
         for effect in effects {
             do {
-                try perform(effect, records)
+                try perform(effect, records, values)
             } catch {
                 // The other effects stand: leases that were never sent would wait for ever.
                 give(up: effect.job, because: error)
@@ -38,7 +40,9 @@ extension Coordinator {
         }
     }
 
-    private func perform(_ effect: Effect, _ records: [ResultRecord]) throws {
+    private func perform(
+        _ effect: Effect, _ records: [ResultRecord], _ values: [ValueRun]
+    ) throws {
         switch effect {
         case .lease(let worker, let job, let runs): try lease(runs, of: job, to: worker)
         case .revoke(let worker, let job, let ranges):
@@ -46,16 +50,17 @@ extension Coordinator {
         case .stop(let worker, let job, let ranges, let grace):
             send(.stop(job, ranges, graceNanoseconds: grace), to: worker)
         case .keep(let positions):
-            for record in records[positions] { try keep(record) }
+            if values.isEmpty {
+                for record in records[positions] { try keep(record) }
+            } else {
+                for run in values[positions] { try keep(run) }
+            }
+        case .keepPart(let position, let parts):
+            for part in parts {
+                if let run = values[position].slice(part) { try keep(run) }
+            }
         case .refuse: break
-        case .again(let id, let item):
-            guard let job = jobs[id] else { return }
-            job.results.replace(item)
-            // A retried item below is not final any more; readers wait for it again.
-            job.ready = min(job.ready, item)
-            job.followed = nil
-            for reader in job.readers { reader.restart(item) }
-            job.notes[item] = nil
+        case .again(let id, let items): again(items, of: id)
         case .conclude(let id, let items, .workersLost(let count)):
             for item in items { try concludeLost(item, of: id, count: count) }
         case .conclude(let id, _, .cancelled):
@@ -81,6 +86,18 @@ extension Coordinator {
         }
     }
 
+    private func again(_ items: Range<Int>, of id: JobID) {
+        guard let job = jobs[id] else { return }
+        job.results.replace(items)
+        // A retried item below is not final any more; readers wait for it again.
+        job.ready = min(job.ready, items.lowerBound)
+        job.followed = nil
+        for reader in job.readers { reader.restart(items) }
+        if !job.notes.isEmpty {
+            for item in job.notes.keys.filter(items.contains) { job.notes[item] = nil }
+        }
+    }
+
     private func send(_ message: Message, to worker: WorkerID) {
         guard let session = workers[worker] else { return }
         session.outbox.append(message)
@@ -98,7 +115,7 @@ extension Coordinator {
             session.outbox.append(.lease(id, runs, []))
             return
         }
-        var part: (runs: [LeaseRun], batches: [ItemBatch], bytes: Int) = ([], [], 0)
+        var part: (runs: [LeaseRun], batches: [Segment], bytes: Int) = ([], [], 0)
         for run in runs {
             for slice in try job.inputs.slices(of: run.items) {
                 if part.bytes + slice.blob.readableBytes > Limits.batchBytes, !part.runs.isEmpty {
@@ -107,7 +124,7 @@ extension Coordinator {
                 }
                 part.runs.append(LeaseRun(items: slice.range, attempt: run.attempt))
                 part.batches.append(slice)
-                part.bytes += slice.blob.readableBytes + 4 * slice.count
+                part.bytes += slice.bytes
             }
             job.leasedUpTo = max(job.leasedUpTo, run.items.upperBound)
         }
@@ -123,9 +140,17 @@ extension Coordinator {
         }
         try store(of: job) { try $0.keep(record.encoded, of: record.item) }
         if outcome.state != .succeeded { note(record, outcome, in: job) }
-        if !job.spec.options.ordered {
-            for reader in job.readers { reader.complete(record.item) }
-        }
+        completed(record.item..<(record.item + 1), of: job)
+    }
+
+    private func keep(_ run: ValueRun) throws {
+        guard let job = jobs[run.job] else { return }
+        try store(of: job) { try $0.keep(run) }
+        completed(run.items, of: job)
+    }
+
+    private func completed(_ items: Range<Int>, of job: JobRecord) {
+        if !job.spec.options.ordered { for reader in job.readers { reader.complete(items) } }
         touch(job.id)
     }
 
@@ -157,8 +182,7 @@ extension Coordinator {
         try store(of: job) { try $0.keep(encoded, of: item) }
         note(
             record, Outcome(state: .aborted, ending: .workersLost(Int32(clamping: count))), in: job)
-        if !job.spec.options.ordered { for reader in job.readers { reader.complete(item) } }
-        touch(id)
+        completed(item..<(item + 1), of: job)
     }
 
     private func note(_ record: ResultRecord, _ outcome: Outcome, in job: JobRecord) {
@@ -221,9 +245,9 @@ extension Coordinator {
     func acknowledge(_ bytes: UInt64, by reader: ResultReader) {
         let job = reader.job
         var freed = 0
-        reader.acknowledge(bytes) { item, bytes in
+        reader.acknowledge(bytes) { items, bytes in
             freed += bytes
-            if job.consumes && item >= 0 { job.results.drop(item) }
+            if let items, job.consumes { job.results.drop(items) }
         }
         if freed > 0 { try? run(.delivered(job.id, bytes: freed)) }
         touch(job.id)

@@ -47,12 +47,12 @@ extension Coordinator {
 
     // MARK: Inputs
 
-    func take(_ batch: ItemBatch, of id: JobID, from session: ClientSession) throws {
+    func take(_ batch: Segment, of id: JobID, from session: ClientSession) throws {
         // Of a job that was cancelled meanwhile, inputs may still be on their way.
         guard let job = jobs[id], job.source === session else { return }
         try job.inputs.append(batch)
-        job.inputDebts.append((batch.range.upperBound, batch.blob.readableBytes + 4 * batch.count))
-        try run(.itemsArrived(id, count: batch.count))
+        job.inputDebts.append((batch.range.upperBound, batch.bytes))
+        try run(.itemsArrived(id, count: batch.count, bytes: batch.bytes))
         creditInput(of: job)
     }
 
@@ -186,6 +186,21 @@ extension Coordinator {
 
     // MARK: Workers
 
+    func take(_ runs: [ValueRun], from session: WorkerSession) throws {
+        var reports: [Report] = []
+        for values in runs {
+            guard values.worker == session.id else {
+                throw MusterError(.malformed, "values carry another worker's number")
+            }
+            reports.append(
+                Report(
+                    job: values.job, items: values.items, attempt: values.attempt,
+                    bytes: values.encodedBytes, wallNanoseconds: values.wallNanoseconds))
+            session.finishedItems += values.items.count
+        }
+        try run(.reports(session.id, reports), values: runs)
+    }
+
     func take(_ records: [ResultRecord], from session: WorkerSession) throws {
         var reports: [Report] = []
         reports.reserveCapacity(records.count)
@@ -237,50 +252,5 @@ extension Coordinator {
         }
         for id in session.readers.keys { detach(session, from: id) }
         audit("disconnected", session.link.peer, error?.message ?? "")
-    }
-}
-
-extension JobSpec {
-    /// The spec with every number inside its bounds.
-    /// - Throws: `MusterError.usage` for what no bound can mend.
-    func checked() throws -> JobSpec {
-        var spec = self
-        if case .array(let array) = input {
-            guard array.count >= 0, array.count <= Limits.itemsPerJob,
-                array.count == 0 || array.value(at: array.count - 1) != nil
-            else { throw MusterError(.usage, "an array of \(array.count) items is impossible") }
-        }
-        if let name, name.utf8.count > 4 * Limits.nameBytes {
-            throw MusterError(.usage, "a job's name is longer than \(4 * Limits.nameBytes) bytes")
-        }
-        guard workload.bytes <= Limits.commandBytes, options.successCodes.count <= 256 else {
-            throw MusterError(
-                .usage,
-                "the command and its environment take \(workload.bytes) bytes (at most "
-                    + "\(Limits.commandBytes)), or more than 256 exit codes mean success; give "
-                    + "what is long in a file")
-        }
-        spec.options.retries = min(max(0, options.retries), 1000)
-        spec.options.delayNanoseconds = max(0, options.delayNanoseconds)
-        spec.options.graceNanoseconds = min(max(0, options.graceNanoseconds), 3_600_000_000_000)
-        spec.options.bufferBytes = max(1, options.bufferBytes)
-        spec.options.outputBytes = max(1, options.outputBytes)
-        spec.options.maxRunning = options.maxRunning.map { max(1, $0) }
-        spec.options.maxPerWorker = options.maxPerWorker.map { max(1, $0) }
-        spec.options.timeoutNanoseconds = options.timeoutNanoseconds.map { max(1, $0) }
-        if let halt = options.halt {
-            let most = halt.percent ? 100 : Limits.itemsPerJob
-            spec.options.halt?.count = min(max(1, halt.count), most)
-        }
-        return spec
-    }
-}
-
-extension Workload {
-    /// Bytes of all its words, with something for each word's place.
-    fileprivate var bytes: Int {
-        guard case .command(let command) = self else { return 0 }
-        let words = command.words + command.names + command.environment
-        return words.reduce(command.directory?.bytes.count ?? 0) { $0 + $1.bytes.count + 8 }
     }
 }

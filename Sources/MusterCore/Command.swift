@@ -3,23 +3,48 @@
 
 package import MusterModel
 
-/// One attempt's news from a worker.
+/// News from a worker: of one attempt, or of a run of items that all succeeded together.
 package struct Report: Hashable, Sendable {
     package var job: JobID
-    package var item: Int
+    package var items: Range<Int>
     package var attempt: UInt32
     /// The final state; nil = a part of the output of an item that still runs.
     package var state: ItemState?
     /// Bytes that keeping it takes.
     package var bytes: Int
+    /// Time that the worker spent on all of them.
     package var wallNanoseconds: UInt64
+
+    /// The only item; of a run the first.
+    package var item: Int { items.lowerBound }
+
+    /// Values of items that succeeded side by side.
+    package init(
+        job: JobID, items: Range<Int>, attempt: UInt32, bytes: Int, wallNanoseconds: UInt64
+    ) {
+        self.job = job
+        self.items = items
+        self.attempt = attempt
+        self.state = .succeeded
+        self.bytes = bytes
+        self.wallNanoseconds = wallNanoseconds
+    }
+
+    /// The same news of some of the items only.
+    package func part(_ items: Range<Int>) -> Report {
+        var part = self
+        part.items = items
+        return part
+    }
 
     package init(
         job: JobID, item: Int, attempt: UInt32, state: ItemState?, bytes: Int = 0,
         wallNanoseconds: UInt64 = 0
     ) {
         self.job = job
-        self.item = item
+        // No job has an item of the highest number.
+        let item = min(item, .max - 1)
+        self.items = item..<(item + 1)
         self.attempt = attempt
         self.state = state
         self.bytes = bytes
@@ -30,8 +55,8 @@ package struct Report: Hashable, Sendable {
 package enum Command: Sendable {
     /// A new job. `count`: all its items, where they are known (arrays); nil = they will arrive.
     case submit(JobID, JobOptions, count: Int?)
-    /// The next `count` items of a streamed job are here.
-    case itemsArrived(JobID, count: Int)
+    /// The next `count` items of a streamed job are here, with so many bytes of input.
+    case itemsArrived(JobID, count: Int, bytes: Int = 0)
     /// No further items will arrive.
     case inputEnded(JobID)
     /// Stop these items (nil = the whole job): waiting ones at once, running ones with the grace,
@@ -65,11 +90,13 @@ package enum Effect: Hashable, Sendable {
     case stop(WorkerID, JobID, [Range<Int>], graceNanoseconds: Int64)
     /// Reports at these positions of the command are accepted: keep their bytes.
     case keep(Range<Int>)
+    /// Of the run of items reported at this position only these are accepted.
+    case keepPart(Int, [Range<Int>])
     /// Nothing of the reports at these positions is kept: an older attempt, not this worker's item,
     /// or a failure that is tried again.
     case refuse(Range<Int>)
-    /// The attempt failed or was lost; drop its parts. The item waits for its next attempt.
-    case again(JobID, item: Int)
+    /// Their attempts failed or were lost; drop the parts. The items wait for their next attempt.
+    case again(JobID, items: Range<Int>)
     /// The item is final without a report of its own: give it a result with this ending.
     case conclude(JobID, items: Range<Int>, ConcludeCause)
     /// Results of all items below are final: they may be delivered in order. Lower than before
@@ -99,7 +126,7 @@ extension Effect {
             .again(let job, _), .conclude(let job, _, _), .ready(let job, _), .ended(let job),
             .retire(_, let job):
             job
-        case .keep, .refuse, .disconnect, .drained: nil
+        case .keep, .keepPart, .refuse, .disconnect, .drained: nil
         }
     }
 }

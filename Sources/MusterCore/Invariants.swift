@@ -45,7 +45,9 @@ extension Scheduler {
         expect(idle.contains(worker.id) == worker.hasRoom, "free slots and rank differ")
         expect(queues.contains(worker.id) == (worker.queued > 0), "queue and rank differ")
         expect(
-            worker.heldCount <= worker.slots + Limits.prefetchItems, "holds more than it may queue")
+            held.allSatisfy {
+                $0.count <= worker.slots + Limits.prefetchArrayItems
+            }, "holds more than it may queue")
         expect(held.isEmpty || !worker.drainedSaid, "called drained with items left")
         for job in worker.held.keys {
             let known = jobs[job]?.knownBy.contains(worker.id) ?? false
@@ -69,6 +71,9 @@ extension Scheduler {
             parts += held.count
             let limit = job.options.maxPerWorker ?? .max
             expect(held.limit == min(limit, worker.slots), "fills more slots than it may")
+            expect(
+                job.options.reportsRuns || held.count <= held.limit + Limits.prefetchItems,
+                "more of it is queued than may be")
         }
         expect(job.waiting.itemCount == job.waitingCount, "waiting count is off")
         expect(parts == job.waitingCount + job.heldCount, "held count is off")

@@ -47,7 +47,8 @@ package struct Scheduler: Sendable {
     package mutating func handle(_ command: Command, now: Instant) -> [Effect] {
         switch command {
         case .submit(let job, let options, let count): submit(job, options, count: count)
-        case .itemsArrived(let job, let count): itemsArrived(job, count: count)
+        case .itemsArrived(let job, let count, let bytes):
+            itemsArrived(job, count: count, bytes: bytes)
         case .inputEnded(let job): inputEnded(job)
         case .cancel(let job, let items, let grace):
             cancel(job, items: items, graceNanoseconds: grace)

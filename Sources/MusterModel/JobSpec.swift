@@ -7,6 +7,8 @@ package struct JobSpec: Hashable, Sendable, Codable {
     package var workload: Workload
     package var input: InputShape
     package var options = JobOptions()
+    /// What workers need beside the spec itself.
+    package var files: [JobFile] = []
 
     package init(name: String? = nil, workload: Workload, input: InputShape) {
         self.name = name
@@ -19,6 +21,8 @@ package struct JobSpec: Hashable, Sendable, Codable {
 package enum Workload: Hashable, Sendable, Codable {
     /// A command line made from a template and the item's input.
     case command(CommandWorkload)
+    /// A function in a warm runner.
+    case function(FunctionWorkload)
     /// Nothing is run, the worker answers by itself: measures all but the items' own work.
     case probe(ProbeWorkload)
 }
@@ -121,6 +125,14 @@ package struct JobOptions: Hashable, Sendable, Codable {
     package var graceNanoseconds = Limits.killGraceNanoseconds
     /// Start of the items' seeds.
     package var seed: UInt64 = 0
+    /// Items that a slot takes together (`--chunk`); nil = by measured time.
+    package var chunkItems: Int?
+    /// Workers answer for runs of items at once, so that items may be very many and very short.
+    package var reportsRuns = false
+    /// What a worker's machine must be, as `linux-x86_64`; nil = any.
+    package var platform: String?
+    /// Items that take far longer than others get a second attempt; the first result wins.
+    package var speculates = false
 
     package init() {}
 }

@@ -18,6 +18,18 @@ package enum Limits {
     /// Output of a running item that a worker holds before it sends a part.
     package static let resultPartBytes = 256 << 10
 
+    // MARK: Files
+
+    /// Bytes of one file that travels with a job.
+    package static let fileBytes = 4 << 30
+    /// Files of one job.
+    package static let filesPerJob = 1024
+    /// Bytes of one part of a file on the wire.
+    package static let filePartBytes = 1 << 20
+    /// Bytes of files that a coordinator or worker keeps for later jobs; the least recently used
+    /// ones go first.
+    package static let fileCacheBytes = 16 << 30
+
     // MARK: Sessions
 
     /// Seconds a peer has for the TLS handshake and HELLO together.
@@ -67,8 +79,20 @@ package enum Limits {
     package static let slotsPerWorker = 4096
     /// Work that a worker holds beyond its slots, as time: hides the round trip and batches.
     package static let prefetchNanoseconds: Int64 = 100_000_000
-    /// The same as items; keeps a lease of no-ops within a frame.
+    /// The same as items, where each has input of its own or an attempt of its own.
     package static let prefetchItems = 16_384
+    /// The same for items of an array, which cost nothing on the wire.
+    package static let prefetchArrayItems = 4 << 20
+    /// The same as bytes of input.
+    package static let prefetchBytes = 16 << 20
+    /// Work that a slot takes at once, as time: a call of the runner or the wake-ups behind a
+    /// result weigh little against it, and it is over before anybody would miss a slot.
+    package static let chunkNanoseconds: Int64 = 3_000_000
+    /// The most items of it, so that one is not long even where items seem to cost nothing.
+    package static let chunkItems = 1 << 18
+    /// A chunk that takes longer than this and than thrice what was expected gives back what it
+    /// has not begun.
+    package static let lateChunkNanoseconds: Int64 = 10_000_000
     /// Finished results wait at most this long to leave together while a slot is busy.
     package static let reportDelayNanoseconds: Int64 = 5_000_000
     /// From TERM to KILL when an item timed out or its job was cancelled.

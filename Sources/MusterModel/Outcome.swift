@@ -36,8 +36,14 @@ package enum Ending: Hashable, Sendable {
     case supervisorLost
     /// So many workers were lost with this item on them that it is not tried again.
     case workersLost(Int32)
-    /// The item's input cannot be used with the job's command.
+    /// The item's input cannot be used with the job's command or function.
     case badInput
+    /// The function threw an error.
+    case threw
+    /// The runner died while it ran this item: the signal, or minus the exit code.
+    case runnerDied(Int32)
+    /// The runner's memory grew over the job's limit while it ran this item.
+    case memoryLimit
 
     package enum StartStage: UInt8, Hashable, Sendable, Codable, CaseIterable {
         case prepare, directory, execute, spawn
@@ -69,10 +75,10 @@ package struct Outcome: Hashable, Sendable {
     package static func state(of ending: Ending, successCodes: [Int32]) -> ItemState {
         switch ending {
         case .exited(let code): successCodes.contains(code) ? .succeeded : .failed
-        case .signalled, .outputLimit, .cannotStart, .badInput: .failed
+        case .signalled, .outputLimit, .cannotStart, .badInput, .threw: .failed
         case .timedOut: .timedOut
         case .cancelled: .cancelled
-        case .supervisorLost, .workersLost: .aborted
+        case .supervisorLost, .workersLost, .runnerDied, .memoryLimit: .aborted
         }
     }
 }
@@ -95,6 +101,12 @@ extension Ending {
         case .supervisorLost: "the process that watched over it was killed"
         case .workersLost(let count): "lost with \(count) workers; not tried again"
         case .badInput: "its input cannot be used with this command"
+        case .threw: "threw an error"
+        case .runnerDied(let number) where number > 0:
+            "its runner died of signal \(number)"
+                + (Self.signalName(number).map { " (\($0))" } ?? "")
+        case .runnerDied(let code): "its runner exited with code \(0 - code) in the middle of it"
+        case .memoryLimit: "its runner used more memory than allowed"
         }
     }
 

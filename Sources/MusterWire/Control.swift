@@ -45,6 +45,8 @@ package struct ItemSpan: Hashable, Sendable, Codable {
 
 package enum ControlResponse: Hashable, Sendable, Codable {
     case submitted(job: UInt64)
+    /// No job was made: files with these digests are to be sent first.
+    case missing([String])
     case attached(JobSummary)
     /// How many items or things the order touched.
     case done(count: Int)

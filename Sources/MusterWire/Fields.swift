@@ -66,6 +66,14 @@ extension ByteBuffer {
         return text
     }
 
+    /// A SHA-256 in lower-case hexadecimal.
+    mutating func readDigest() throws -> String {
+        guard let digest = readString(length: 64),
+            digest.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
+        else { throw MusterError(.malformed, "a file is not named by its SHA-256") }
+        return digest
+    }
+
     mutating func readJSON<T: Decodable>(_ type: T.Type) throws -> T {
         let bytes = readBytes(length: readableBytes) ?? []
         do {

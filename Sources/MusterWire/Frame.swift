@@ -19,11 +19,15 @@ package struct Frame: Sendable {
         /// Worker → coordinator.
         case released
         // Results, worker → coordinator → client.
-        case results
+        case results, values
         /// Client → coordinator: bytes of results shown, so that as many may follow.
         case resultsCredit
         // Coordinator → client.
         case progress, jobEnded, workerName
+        /// Worker → coordinator: a file it lacks.
+        case wanted
+        /// Client → coordinator → worker: a part of a file.
+        case file
         // Life of a session.
         case heartbeat, drain, drained, bye
     }

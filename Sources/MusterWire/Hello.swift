@@ -5,7 +5,7 @@ package import MusterModel
 
 package enum Version {
     /// The wire protocol. Two ends talk only with the same number.
-    package static let wire = 1
+    package static let wire = 2
     /// The program's.
     package static let program = "0.1.0"
 }
@@ -24,10 +24,13 @@ package struct Hello: Hashable, Sendable, Codable {
 package struct WorkerHello: Hashable, Sendable, Codable {
     package var slots: Int
     package var containment: String
+    /// What its machine runs, as `linux-x86_64`.
+    package var platform: String
 
-    package init(slots: Int, containment: String) {
+    package init(slots: Int, containment: String, platform: String = Platform.here) {
         self.slots = slots
         self.containment = containment
+        self.platform = platform
     }
 }
 

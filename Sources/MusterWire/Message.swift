@@ -10,12 +10,12 @@ package enum Message: Sendable {
     case refused(MusterError)
     case request(UInt64, ControlRequest)
     case response(UInt64, ControlResponse)
-    case items(JobID, ItemBatch)
+    case items(JobID, Segment)
     case inputEnded(JobID)
     case inputCredit(JobID, bytes: UInt64)
     case learn(JobID, JobSpec)
     /// Runs, with the batches of their inputs (none for arrays).
-    case lease(JobID, [LeaseRun], [ItemBatch])
+    case lease(JobID, [LeaseRun], [Segment])
     case revoke(JobID, [Range<Int>])
     case stop(JobID, [Range<Int>], graceNanoseconds: Int64)
     case retire(JobID)
@@ -23,6 +23,10 @@ package enum Message: Sendable {
     case follow(JobID, item: Int)
     case released(JobID, [Range<Int>])
     case results([ResultRecord])
+    case values([ValueRun])
+    /// Worker → coordinator: it lacks the file with this SHA-256 (hexadecimal).
+    case wanted(String)
+    case file(FilePart)
     case resultsCredit(JobID, bytes: UInt64)
     case progress(JobSummary)
     case jobEnded(JobSummary)
@@ -102,6 +106,10 @@ extension Message {
             buffer.writeFrame(.released) { $0.writeSpans(ranges, of: job) }
         case .results(let records):
             buffer.writeFrame(.results) { for record in records { record.encode(into: &$0) } }
+        case .values(let runs):
+            buffer.writeFrame(.values) { for run in runs { run.encode(into: &$0) } }
+        case .wanted(let digest): buffer.writeFrame(.wanted) { $0.writeString(digest) }
+        case .file(let part): buffer.writeFrame(.file) { part.encode(into: &$0) }
         case .resultsCredit(let job, let bytes):
             buffer.writeFrame(.resultsCredit) {
                 $0.writeJob(job)
@@ -146,7 +154,7 @@ extension Message {
         case .response:
             let id = try body.read(UInt64.self)
             return .response(id, try body.readJSON(ControlResponse.self))
-        case .items: return .items(try body.readJob(), try ItemBatch.decode(from: &body))
+        case .items: return .items(try body.readJob(), try Segment.decode(from: &body))
         case .inputEnded: return .inputEnded(try body.readJob())
         case .inputCredit:
             return .inputCredit(try body.readJob(), bytes: try body.read(UInt64.self))
@@ -166,6 +174,12 @@ extension Message {
                 records.append(try ResultRecord.decode(from: &body))
             }
             return .results(records)
+        case .values:
+            var runs: [ValueRun] = []
+            while body.readableBytes > 0 { runs.append(try ValueRun.decode(from: &body)) }
+            return .values(runs)
+        case .wanted: return .wanted(try body.readDigest())
+        case .file: return .file(try FilePart.decode(from: &body))
         case .resultsCredit:
             return .resultsCredit(try body.readJob(), bytes: try body.read(UInt64.self))
         case .progress: return .progress(try body.readJSON(JobSummary.self))
@@ -190,8 +204,8 @@ extension Message {
             let items = try body.readSpan()
             runs.append(LeaseRun(items: items, attempt: try body.read(UInt32.self)))
         }
-        var batches: [ItemBatch] = []
-        while body.readableBytes > 0 { batches.append(try ItemBatch.decode(from: &body)) }
+        var batches: [Segment] = []
+        while body.readableBytes > 0 { batches.append(try Segment.decode(from: &body)) }
         return .lease(job, runs, batches)
     }
 }

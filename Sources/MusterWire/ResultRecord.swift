@@ -14,13 +14,15 @@ package struct ResultRecord: Sendable {
     package var worker: WorkerID
     package var stdout: ByteBuffer
     package var stderr: ByteBuffer
+    /// What a function gave back; of a failed one an `ItemFailure`. Empty for commands.
+    package var value: ByteBuffer
     /// The record's bytes as they were decoded, to be forwarded untouched.
     package private(set) var encoded = ByteBuffer()
 
     package init(
         job: JobID, item: Int, attempt: UInt32, outcome: Outcome?,
         worker: WorkerID = WorkerID(0), stdout: ByteBuffer = ByteBuffer(),
-        stderr: ByteBuffer = ByteBuffer()
+        stderr: ByteBuffer = ByteBuffer(), value: ByteBuffer = ByteBuffer()
     ) {
         self.job = job
         self.item = item
@@ -29,13 +31,16 @@ package struct ResultRecord: Sendable {
         self.worker = worker
         self.stdout = stdout
         self.stderr = stderr
+        self.value = value
     }
 
     /// job 8, item 8, attempt 4, worker 4, state 1, ending 1, stage 1, spare 1, code 4, start 8,
-    /// wall 8, cpu 8, peak 8, stdout length 4, stderr length 4.
-    package static let headBytes = 72
+    /// wall 8, cpu 8, peak 8, stdout length 4, stderr length 4, value length 4.
+    package static let headBytes = 76
 
-    package var encodedBytes: Int { Self.headBytes + stdout.readableBytes + stderr.readableBytes }
+    package var encodedBytes: Int {
+        Self.headBytes + stdout.readableBytes + stderr.readableBytes + value.readableBytes
+    }
 }
 
 /// Numbers of the endings on the wire. A type of its own, so that `Ending` may change its cases
@@ -43,7 +48,7 @@ package struct ResultRecord: Sendable {
 private enum EndingCode: UInt8 {
     case part = 0
     case exited, signalled, timedOut, cancelled, outputLimit, cannotStart, supervisorLost
-    case workersLost, badInput
+    case workersLost, badInput, threw, runnerDied, memoryLimit
 }
 
 extension ResultRecord {
@@ -58,9 +63,11 @@ extension ResultRecord {
             value, outcome?.startMicroseconds ?? 0, outcome?.wallNanoseconds ?? 0,
             outcome?.cpuNanoseconds ?? 0, outcome?.peakBytes ?? 0,
             UInt32(truncatingIfNeeded: stdout.readableBytes),
-            UInt32(truncatingIfNeeded: stderr.readableBytes), endianness: .little)
+            UInt32(truncatingIfNeeded: stderr.readableBytes),
+            UInt32(truncatingIfNeeded: self.value.readableBytes), endianness: .little)
         buffer.writeImmutableBuffer(stdout)
         buffer.writeImmutableBuffer(stderr)
+        buffer.writeImmutableBuffer(self.value)
     }
 
     /// Reads one record off the front.
@@ -72,11 +79,13 @@ extension ResultRecord {
                 endianness: .little, as: (UInt64, UInt64, UInt32, UInt32).self),
             let (stateCode, endingCode, stage, _) = buffer.readMultipleIntegers(
                 endianness: .little, as: (UInt8, UInt8, UInt8, UInt8).self),
-            let (value, start, wall, cpu, peak, outBytes, errBytes) = buffer.readMultipleIntegers(
-                endianness: .little,
-                as: (Int32, UInt64, UInt64, UInt64, UInt64, UInt32, UInt32).self),
+            let (value, start, wall, cpu, peak, outBytes, errBytes, valueBytes) =
+                buffer.readMultipleIntegers(
+                    endianness: .little,
+                    as: (Int32, UInt64, UInt64, UInt64, UInt64, UInt32, UInt32, UInt32).self),
             let stdout = buffer.readSlice(length: Int(outBytes)),
-            let stderr = buffer.readSlice(length: Int(errBytes))
+            let stderr = buffer.readSlice(length: Int(errBytes)),
+            let given = buffer.readSlice(length: Int(valueBytes))
         else { throw MusterError(.malformed, "a result ends too early") }
         guard item < UInt64(Limits.itemsPerJob) else {
             throw MusterError(.malformed, "a result names item \(item), which no job has")
@@ -86,7 +95,7 @@ extension ResultRecord {
         else { throw MusterError(.malformed, "a result has an unknown state or ending") }
         var record = ResultRecord(
             job: JobID(job), item: Int(item), attempt: attempt, outcome: nil,
-            worker: WorkerID(worker), stdout: stdout, stderr: stderr)
+            worker: WorkerID(worker), stdout: stdout, stderr: stderr, value: given)
         if code != .part {
             guard state.isFinal, let ending = join(code, value, stage) else {
                 throw MusterError(.malformed, "a result's state and ending contradict each other")
@@ -113,6 +122,9 @@ extension ResultRecord {
             case .supervisorLost: (.supervisorLost, 0, 0)
             case .workersLost(let count): (.workersLost, count, 0)
             case .badInput: (.badInput, 0, 0)
+            case .threw: (.threw, 0, 0)
+            case .runnerDied(let number): (.runnerDied, number, 0)
+            case .memoryLimit: (.memoryLimit, 0, 0)
             }
         return (code.rawValue, value, stage)
     }
@@ -130,6 +142,9 @@ extension ResultRecord {
         case .supervisorLost: .supervisorLost
         case .workersLost: .workersLost(value)
         case .badInput: .badInput
+        case .threw: .threw
+        case .runnerDied: .runnerDied(value)
+        case .memoryLimit: .memoryLimit
         }
     }
 }

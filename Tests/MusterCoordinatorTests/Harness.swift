@@ -160,7 +160,7 @@ final class ScriptedPeer: LinkDelegate {
             blob.writeString(input)
             lengths.append(UInt32(blob.readableBytes))
         }
-        send(.items(job, ItemBatch(first: first, ends: lengths, blob: blob)))
+        send(.items(job, Segment(first: first, ends: lengths, blob: blob)))
         if ends { send(.inputEnded(job)) }
     }
 

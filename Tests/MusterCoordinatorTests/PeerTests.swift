@@ -244,7 +244,7 @@ struct PeerTests {
             Message.bye("x"), .drained,
             .items(
                 JobID(8),
-                ItemBatch(
+                Segment(
                     first: 0, ends: [0], blob: ByteBuffer())),
         ] {
             let bench = try Bench()

@@ -54,7 +54,7 @@ struct StoreTests {
             var blob = ByteBuffer()
             for i in 0..<perBatch { blob.writeRepeatingByte(UInt8(n * perBatch + i), count: size) }
             let ends = (1...perBatch).map { UInt32($0 * size) }
-            try store.append(ItemBatch(first: n * perBatch, ends: ends, blob: blob))
+            try store.append(Segment(first: n * perBatch, ends: ends, blob: blob))
         }
         let count = batches * perBatch
         #expect(store.count == count)
@@ -64,7 +64,7 @@ struct StoreTests {
             #expect(slices.flatMap { Array($0.range) } == Array(items))
             for slice in slices {
                 for item in slice.range {
-                    let input = slice.input(of: item)
+                    let input = slice.item(item)
                     #expect(input == ByteBuffer(repeating: UInt8(item), count: size))
                 }
             }
@@ -82,12 +82,12 @@ struct StoreTests {
         var store = InputStore(directory: directory.path)
         defer { store.close() }
         let blob = ByteBuffer(string: "ab")
-        try store.append(ItemBatch(first: 0, ends: [1, 2], blob: blob))
+        try store.append(Segment(first: 0, ends: [1, 2], blob: blob))
         for first in [0, 1, 3, Limits.itemsPerJob] {
-            let batch = ItemBatch(first: first, ends: [2], blob: blob)
+            let batch = Segment(first: first, ends: [2], blob: blob)
             #expect(Self.code { try store.append(batch) } == .malformed)
         }
-        let empty = ItemBatch(first: 2, ends: [], blob: ByteBuffer())
+        let empty = Segment(first: 2, ends: [], blob: ByteBuffer())
         #expect(Self.code { try store.append(empty) } == .malformed)
     }
 
@@ -154,7 +154,7 @@ struct StoreTests {
             var bytes = try store.load(piece)
             #expect(try ResultRecord.decode(from: &bytes).item == item)
         }
-        for item in 0..<count { store.drop(item) }
+        for item in 0..<count { store.drop(item..<(item + 1)) }
         #expect(store.isEmpty)
         #expect(store.spooledBytes == 0)
     }
@@ -165,11 +165,11 @@ struct StoreTests {
         defer { store.close() }
         for item in 0..<1000 { try store.keep(Self.record(item, "r\(item)"), of: item) }
         try store.spill()
-        for item in 1..<1000 { store.drop(item) }
+        for item in 1..<1000 { store.drop(item..<(item + 1)) }
         #expect(try Self.texts(&store, 0) == ["r0"])
         #expect(try store.pieces(of: 1) == nil)
         #expect(try store.pieces(of: 999) == nil)
-        store.drop(0)
+        store.drop(0..<(0 + 1))
         #expect(store.spooledBytes == 0)
     }
 
@@ -178,7 +178,7 @@ struct StoreTests {
         var store = ResultStore(directory: directory.path)
         defer { store.close() }
         try store.keepPart(Self.record(3, "lost", isPart: true), of: 3)
-        store.replace(3)
+        store.replace(3..<(3 + 1))
         #expect(store.parts(of: 3).isEmpty)
         try store.keepPart(Self.record(3, "a", isPart: true), of: 3)
         try store.keepPart(Self.record(3, "b", isPart: true), of: 3)
@@ -205,10 +205,10 @@ struct StoreTests {
                 try store.keepPart(Self.record(item, "p\(step)", isPart: true), of: item)
                 open[item, default: []].append("p\(step)")
             case 52..<70:
-                store.drop(item)
+                store.drop(item..<(item + 1))
                 final[item] = nil
             case 70..<78:
-                store.replace(item)
+                store.replace(item..<(item + 1))
                 final[item] = nil
                 open[item] = nil
             case 78..<82: try store.spill()

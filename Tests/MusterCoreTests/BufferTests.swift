@@ -35,7 +35,7 @@ struct BufferTests {
         let second = h.join(slots: 1)
         h.expectNothing()
         h.leave(first)
-        h.expect(.again(job, item: 1), .lease(second, job, [run(1..<2, attempt: 2)]))
+        h.expect(.again(job, items: 1..<(1 + 1)), .lease(second, job, [run(1..<2, attempt: 2)]))
         h.run(.delivered(job, bytes: 100))
         h.expectNothing()
         #expect(try h.view(job).isFull == false)

@@ -103,7 +103,7 @@ struct CancelTests {
         h.expect(.keep(0..<1), .ready(job, upTo: 3), .ended(job), .retire(worker, job))
         h.retry(job)
         h.expect(
-            .again(job, item: 0), .ready(job, upTo: 0),
+            .again(job, items: 0..<(0 + 1)), .ready(job, upTo: 0),
             .lease(worker, job, [run(0..<1, attempt: 2)]))
         h.fail(job, 0, on: worker, attempt: 2)
         h.expect(.keep(0..<1), .ready(job, upTo: 3), .ended(job), .retire(worker, job))

@@ -31,7 +31,7 @@ struct DispatchTests {
         let second = h.join(slots: 1)
         #expect(h.takeLeases().first?.items == [1])
         h.leave(first)
-        h.expect(.again(job, item: 0))
+        h.expect(.again(job, items: 0..<(0 + 1)))
         h.finish(job, 1..<2, on: second)
         h.expect(.keep(0..<1), .lease(second, job, [run(0..<1, attempt: 2)]))
     }

@@ -133,7 +133,7 @@ struct LevelTests {
         let job = h.submit(items: 1)
         h.ignoringEffects { h.finish(job, 0..<1, on: worker, nil, bytes: 10) }
         h.release(job, 0..<1, from: worker)
-        h.expect(.again(job, item: 0), .lease(worker, job, [run(0..<1, attempt: 2)]))
+        h.expect(.again(job, items: 0..<(0 + 1)), .lease(worker, job, [run(0..<1, attempt: 2)]))
     }
 
     @Test("Items that would avoid the idle worker are not taken from a queue for it")
@@ -146,7 +146,7 @@ struct LevelTests {
         let long = h.submit(items: nil)
         _ = h.takeEffects()
         h.fail(job, 0, on: bad)
-        h.expect(.again(job, item: 0), .refuse(0..<1))
+        h.expect(.again(job, items: 0..<(0 + 1)), .refuse(0..<1))
         // The item gets into the queue of the other one behind a long item.
         h.run(.itemsArrived(long, count: 1))
         h.expect(.lease(bad, long, [run(0..<1)]))

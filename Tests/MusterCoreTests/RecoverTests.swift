@@ -15,7 +15,7 @@ struct RecoverTests {
         h.expect(.lease(first, job, [run(0..<1)]))
         let second = h.join(slots: 1)
         h.leave(first)
-        h.expect(.again(job, item: 0), .lease(second, job, [run(0..<1, attempt: 2)]))
+        h.expect(.again(job, items: 0..<(0 + 1)), .lease(second, job, [run(0..<1, attempt: 2)]))
         h.finish(job, 0..<1, on: first)
         h.expect(.refuse(0..<1))
         h.finish(job, 0..<1, on: second, attempt: 1)
@@ -75,14 +75,15 @@ struct RecoverTests {
             let worker = h.join(slots: 1)
             h.expect(.lease(worker, job, [run(0..<1, attempt: attempt)]))
             h.leave(worker)
-            h.expect(.again(job, item: 0))
+            h.expect(.again(job, items: 0..<(0 + 1)))
         }
         // The budget of failures is still whole.
         let fourth = h.join(slots: 1)
         h.expect(.lease(fourth, job, [run(0..<1, attempt: 4)]))
         h.fail(job, 0, on: fourth, attempt: 4)
         h.expect(
-            .again(job, item: 0), .refuse(0..<1), .lease(fourth, job, [run(0..<1, attempt: 5)]))
+            .again(job, items: 0..<(0 + 1)), .refuse(0..<1),
+            .lease(fourth, job, [run(0..<1, attempt: 5)]))
         h.leave(fourth)
         h.expect(
             .conclude(job, items: 0..<1, .workersLost(4)), .ready(job, upTo: 1), .ended(job))
@@ -141,7 +142,7 @@ struct RecoverTests {
         for attempt in UInt32(1)...2 {
             h.fail(job, 0, on: worker, attempt: attempt, .aborted)
             h.expect(
-                .again(job, item: 0), .refuse(0..<1),
+                .again(job, items: 0..<(0 + 1)), .refuse(0..<1),
                 .lease(worker, job, [run(0..<1, attempt: attempt + 1)]))
         }
         h.fail(job, 0, on: worker, attempt: 3, .aborted)
@@ -164,7 +165,7 @@ struct RecoverTests {
         }
         h.pass(seconds: 1)
         h.expect(
-            .disconnect(silent), .again(job, item: 0),
+            .disconnect(silent), .again(job, items: 0..<(0 + 1)),
             .lease(alive, job, [run(0..<1, attempt: 2)]))
         h.leave(silent)
         h.expectNothing()

@@ -15,10 +15,12 @@ struct RetryTests {
         h.expect(.lease(worker, job, [run(0..<1)]))
         h.fail(job, 0, on: worker)
         h.expect(
-            .again(job, item: 0), .refuse(0..<1), .lease(worker, job, [run(0..<1, attempt: 2)]))
+            .again(job, items: 0..<(0 + 1)), .refuse(0..<1),
+            .lease(worker, job, [run(0..<1, attempt: 2)]))
         h.fail(job, 0, on: worker, attempt: 2, .timedOut)
         h.expect(
-            .again(job, item: 0), .refuse(0..<1), .lease(worker, job, [run(0..<1, attempt: 3)]))
+            .again(job, items: 0..<(0 + 1)), .refuse(0..<1),
+            .lease(worker, job, [run(0..<1, attempt: 3)]))
         h.fail(job, 0, on: worker, attempt: 3)
         h.expect(.keep(0..<1), .ready(job, upTo: 1), .ended(job), .retire(worker, job))
         #expect(try h.view(job).counts.failed == 1)
@@ -43,7 +45,7 @@ struct RetryTests {
         let job = h.submit(items: 2) { $0.retries = 2 }
         h.expect(.lease(bad, job, [run(0..<1)]), .lease(good, job, [run(1..<2)]))
         h.fail(job, 0, on: bad)
-        h.expect(.again(job, item: 0), .refuse(0..<1))
+        h.expect(.again(job, items: 0..<(0 + 1)), .refuse(0..<1))
         h.run(.heartbeat(bad))
         h.expectNothing()
         h.finish(job, 1..<2, on: good)
@@ -64,7 +66,7 @@ struct RetryTests {
         }
         h.expect(.lease(bad, job, [run(0..<1)]), .lease(good, job, [run(1..<2)]))
         h.fail(job, 0, on: bad)
-        h.expect(.again(job, item: 0), .refuse(0..<1), .lease(bad, job, [run(2..<3)]))
+        h.expect(.again(job, items: 0..<(0 + 1)), .refuse(0..<1), .lease(bad, job, [run(2..<3)]))
         h.finish(job, 1..<2, on: good)
         h.expect(.keep(0..<1), .lease(good, job, [run(0..<1, attempt: 2)]))
     }
@@ -77,10 +79,10 @@ struct RetryTests {
         let job = h.submit(items: 2) { $0.retries = 2 }
         _ = h.takeEffects()
         h.fail(job, 0, on: bad)
-        h.expect(.again(job, item: 0), .refuse(0..<1))
+        h.expect(.again(job, items: 0..<(0 + 1)), .refuse(0..<1))
         h.leave(good)
         let effects = h.takeEffects()
-        #expect(effects.first == .again(job, item: 1))
+        #expect(effects.first == .again(job, items: 1..<(1 + 1)))
         #expect(
             effects.contains(.lease(bad, job, [run(0..<1, attempt: 2)]))
                 || effects.contains(.lease(bad, job, [run(0..<2, attempt: 2)])))
@@ -94,7 +96,7 @@ struct RetryTests {
         let job = h.submit(items: 2) { $0.retries = 2 }
         _ = h.takeEffects()
         h.fail(job, 0, on: bad)
-        h.expect(.again(job, item: 0), .refuse(0..<1))
+        h.expect(.again(job, items: 0..<(0 + 1)), .refuse(0..<1))
         h.run(.drain(good))
         h.expect(.revoke(good, job, [1..<2]), .lease(bad, job, [run(0..<1, attempt: 2)]))
     }
@@ -124,7 +126,7 @@ struct RetryTests {
         h.run(.itemsArrived(job, count: 2))
         _ = h.takeEffects()
         h.fail(job, 0, on: bad)
-        h.expect(.again(job, item: 0), .refuse(0..<1))
+        h.expect(.again(job, items: 0..<(0 + 1)), .refuse(0..<1))
         h.run(.itemsArrived(job, count: 1))
         h.expect(.lease(bad, job, [run(2..<3)]))
         _ = busy
@@ -141,7 +143,7 @@ struct RetryTests {
         for attempt in UInt32(1)...3 {
             h.fail(job, 0, on: holder, attempt: attempt)
             h.expect(
-                .again(job, item: 0), .refuse(0..<1),
+                .again(job, items: 0..<(0 + 1)), .refuse(0..<1),
                 .lease(next, job, [run(0..<1, attempt: attempt + 1)]))
             swap(&holder, &next)
         }
@@ -168,7 +170,7 @@ struct RetryTests {
         #expect(h.scheduler.unsuccessful(of: job).map(\.item) == [1, 3])
         h.retry(job)
         h.expect(
-            .again(job, item: 1), .again(job, item: 3), .ready(job, upTo: 1),
+            .again(job, items: 1..<(1 + 1)), .again(job, items: 3..<4), .ready(job, upTo: 1),
             .lease(worker, job, [run(1..<2, attempt: 2)]),
             .lease(worker, job, [run(3..<4, attempt: 2)]))
         #expect(try h.view(job).head == 1)
@@ -196,11 +198,12 @@ struct RetryTests {
         #expect(try h.view(job).counts.failed == 3)
         h.retry(job, 2..<100)
         h.expect(
-            .again(job, item: 2), .ready(job, upTo: 2),
+            .again(job, items: 2..<(2 + 1)), .ready(job, upTo: 2),
             .lease(worker, job, [run(2..<3, attempt: 3)]))
         h.fail(job, 2, on: worker, attempt: 3)
         h.expect(
-            .again(job, item: 2), .refuse(0..<1), .lease(worker, job, [run(2..<3, attempt: 4)]))
+            .again(job, items: 2..<(2 + 1)), .refuse(0..<1),
+            .lease(worker, job, [run(2..<3, attempt: 4)]))
         h.finish(job, 2..<3, on: worker, attempt: 4)
         h.expect(.keep(0..<1), .ready(job, upTo: 3), .ended(job), .retire(worker, job))
         #expect(try h.view(job).counts.failed == 2)
@@ -213,7 +216,7 @@ struct RetryTests {
         h.ignoringEffects { for _ in 0..<4 { h.leave(h.join(slots: 1)) } }
         #expect(try h.view(job).counts.aborted == 1)
         h.retry(job)
-        h.expect(.again(job, item: 0), .ready(job, upTo: 0))
+        h.expect(.again(job, items: 0..<(0 + 1)), .ready(job, upTo: 0))
         h.ignoringEffects { for _ in 0..<3 { h.leave(h.join(slots: 1)) } }
         #expect(try h.view(job).ended == false)
         let worker = h.join(slots: 1)

@@ -10,32 +10,29 @@ struct WorkerMachineTests {
     let job = JobID(1)
     let other = JobID(2)
 
-    func attempt(_ item: Int, of job: JobID? = nil, attempt: UInt32 = 1) -> AttemptID {
-        AttemptID(job: job ?? self.job, item: item, attempt: attempt)
-    }
-
     @Test("Items start in the order of their leases, in the lowest free slots")
     func order() {
         let h = WorkerMachineHarness(slots: 2)
         h.lease(job, 5..<8)
-        h.expect(.start(slot: 0, attempt(5)), .start(slot: 1, attempt(6)))
+        h.expectStart(slot: 0, job, 5..<6)
+        h.expectStart(slot: 1, job, 6..<7)
         h.lease(job, 0..<1, attempt: 2)
         h.expectNothing()
         h.end(slot: 1)
-        h.expect(.start(slot: 1, attempt(7)))
+        h.expectStart(slot: 1, job, 7..<8)
         h.end(slot: 0)
-        h.expect(.start(slot: 0, attempt(0, attempt: 2)))
+        h.expectStart(slot: 0, job, 0..<1, attempt: 2)
         h.end(slot: 1)
         h.end(slot: 0)
         h.lease(job, 9..<10)
-        h.expect(.start(slot: 0, attempt(9)))
+        h.expectStart(slot: 0, job, 9..<10)
     }
 
     @Test("Only what has not started is released, and the answer comes even when it is empty")
     func revoke() {
         let h = WorkerMachineHarness(slots: 1)
         h.lease(job, 0..<10)
-        h.expect(.start(slot: 0, attempt(0)))
+        h.expectStart(slot: 0, job, 0..<1)
         h.run(.revoke(job, [0..<2, 8..<10]))
         h.expect(.release(job, [1..<2, 8..<10]))
         h.run(.revoke(job, [0..<2, 8..<10]))
@@ -43,20 +40,23 @@ struct WorkerMachineTests {
         h.run(.revoke(other, [0..<100]))
         h.expect(.release(other, []))
         h.end(slot: 0)
-        h.expect(.start(slot: 0, attempt(2)))
+        h.expectStart(slot: 0, job, 2..<3)
     }
 
     @Test("A stop cancels what is queued and kills what runs, of this job alone")
     func stop() {
         let h = WorkerMachineHarness(slots: 2)
         h.lease(job, 0..<3)
-        h.expect(.start(slot: 0, attempt(0)), .start(slot: 1, attempt(1)))
+        h.expectStart(slot: 0, job, 0..<1)
+        h.expectStart(slot: 1, job, 1..<2)
         h.lease(other, 0..<1)
         h.expectNothing()
         h.run(.stop(job, [1..<3], graceNanoseconds: 7))
-        h.expect(.cancel(attempt(2)), .kill(slot: 1, graceNanoseconds: 7))
+        h.expect(
+            .release(job, [2..<3]), .trim(slot: 1, chunk: 2, from: 1),
+            .kill(slot: 1, job, [1..<2], graceNanoseconds: 7))
         h.end(slot: 1)
-        h.expect(.start(slot: 1, attempt(0, of: other)))
+        h.expectStart(slot: 1, other, 0..<1)
     }
 
     @Test("A job may fill only so many slots, and others pass it")
@@ -64,13 +64,13 @@ struct WorkerMachineTests {
         let h = WorkerMachineHarness(slots: 3)
         h.learn(job, maxRunning: 1)
         h.lease(job, 0..<3)
-        h.expect(.start(slot: 0, attempt(0)))
+        h.expectStart(slot: 0, job, 0..<1)
         h.lease(other, 0..<1)
-        h.expect(.start(slot: 1, attempt(0, of: other)))
+        h.expectStart(slot: 1, other, 0..<1)
         h.end(slot: 1)
         h.expectNothing()
         h.end(slot: 0)
-        h.expect(.start(slot: 0, attempt(1)))
+        h.expectStart(slot: 0, job, 1..<2)
     }
 
     @Test("Starts of a delayed job keep their distance, and a deadline says when")
@@ -78,15 +78,15 @@ struct WorkerMachineTests {
         let h = WorkerMachineHarness(slots: 3)
         h.learn(job, delay: 100)
         h.lease(job, 0..<3)
-        h.expect(.start(slot: 0, attempt(0)))
+        h.expectStart(slot: 0, job, 0..<1)
         #expect(h.machine.nextDeadline == Instant(nanoseconds: 100))
         h.pass(nanoseconds: 99)
         h.end(slot: 0)
         h.expectNothing()
         h.pass(nanoseconds: 1)
-        h.expect(.start(slot: 0, attempt(1)))
+        h.expectStart(slot: 0, job, 1..<2)
         h.pass(nanoseconds: 500)
-        h.expect(.start(slot: 1, attempt(2)))
+        h.expectStart(slot: 1, job, 2..<3)
         #expect(h.machine.nextDeadline == nil)
     }
 
@@ -95,7 +95,7 @@ struct WorkerMachineTests {
         let h = WorkerMachineHarness(slots: 1)
         h.learn(job, delay: 100)
         h.lease(job, 0..<2)
-        h.expect(.start(slot: 0, attempt(0)))
+        h.expectStart(slot: 0, job, 0..<1)
         #expect(h.machine.nextDeadline == nil)
         h.end(slot: 0)
         h.expectNothing()
@@ -108,7 +108,9 @@ struct WorkerMachineTests {
         h.lease(job, 0..<5)
         _ = h.takeEffects()
         h.run(.abandon(graceNanoseconds: 0))
-        h.expect(.kill(slot: 0, graceNanoseconds: 0), .kill(slot: 1, graceNanoseconds: 0))
+        h.expect(
+            .trim(slot: 0, chunk: 1, from: 0), .kill(slot: 0, job, [0..<1], graceNanoseconds: 0),
+            .trim(slot: 1, chunk: 2, from: 1), .kill(slot: 1, job, [1..<2], graceNanoseconds: 0))
         h.end(slot: 0)
         h.end(slot: 1)
         #expect(h.machine.runningCount == 0)
@@ -120,14 +122,16 @@ struct WorkerMachineTests {
         let h = WorkerMachineHarness(slots: 2)
         h.learn(job, maxRunning: 1)
         h.lease(job, 0..<1)
-        h.expect(.start(slot: 0, attempt(0)))
+        h.expectStart(slot: 0, job, 0..<1)
         h.run(.retire(job))
-        h.expect(.forget(job))
+        h.expect(
+            .trim(slot: 0, chunk: 1, from: 0), .kill(slot: 0, job, [0..<1], graceNanoseconds: 0),
+            .forget(job))
         h.learn(job, maxRunning: 1)
         h.lease(job, 1..<3)
         h.expectNothing()
         h.end(slot: 0)
-        h.expect(.start(slot: 0, attempt(1)))
+        h.expectStart(slot: 0, job, 1..<2)
     }
 
     @Test("A blocked front does not make used-up runs pile up behind it")
@@ -138,10 +142,10 @@ struct WorkerMachineTests {
         _ = h.takeEffects()
         for item in 0..<1000 {
             h.lease(other, item..<(item + 1))
-            h.expect(.start(slot: 1, attempt(item, of: other)))
+            h.expectStart(slot: 1, other, item..<(item + 1))
             h.end(slot: 1)
         }
-        #expect(h.machine.queueLength < 200)
+        #expect(h.machine.queue.length < 200)
     }
 
     @Test("Hostile numbers change nothing and trap nowhere")
@@ -159,11 +163,14 @@ struct WorkerMachineTests {
         _ = machine.handle(.revoke(job, [.min..<(.max)]), now: .zero)
         #expect(machine.queuedCount == 0)
         for slot in [-1, .min, .max, Limits.slotsPerWorker] {
-            #expect(machine.handle(.slotEnded(slot), now: .zero).isEmpty)
+            let ended = WorkerMachine.Command.ended(
+                slot: slot, chunk: .max, .min..<(.max), wallNanoseconds: .max)
+            #expect(machine.handle(ended, now: .zero).isEmpty)
+            let back = WorkerMachine.Command.returned(slot: slot, chunk: 0, [.min..<(.max)])
+            #expect(machine.handle(back, now: .zero).isEmpty)
         }
-        _ = machine.handle(
-            .learn(other, maxRunning: .min, delayNanoseconds: .max), now: Instant(nanoseconds: .max)
-        )
+        let rules = JobRules(maxRunning: .min, delayNanoseconds: .max, chunkItems: .min)
+        _ = machine.handle(.learn(other, rules), now: Instant(nanoseconds: .max))
         _ = machine.handle(
             .lease(other, [LeaseRun(items: 0..<2, attempt: 1)]), now: Instant(nanoseconds: .max))
         _ = machine.handle(.stop(other, [.min..<(.max)], graceNanoseconds: .min), now: .zero)

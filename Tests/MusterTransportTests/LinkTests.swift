@@ -60,7 +60,7 @@ struct LinkTests {
         let (a, b) = try await twin.pair()
         let (atA, atB) = (start(a), start(b))
         let blob = ByteBuffer(repeating: 0x5a, count: 1 << 20)
-        let batch = ItemBatch(first: 0, ends: [UInt32(blob.readableBytes)], blob: blob)
+        let batch = Segment(first: 0, ends: [UInt32(blob.readableBytes)], blob: blob)
         let count = 24
         for _ in 0..<count {
             a.send(.items(JobID(1), batch))
@@ -82,7 +82,7 @@ struct LinkTests {
         let atA = start(a)
         #expect(a.isWritable)
         let blob = ByteBuffer(repeating: 1, count: 1 << 20)
-        let batch = ItemBatch(first: 0, ends: [UInt32(blob.readableBytes)], blob: blob)
+        let batch = Segment(first: 0, ends: [UInt32(blob.readableBytes)], blob: blob)
         // Nobody reads the memory twin; TLS has its sockets' buffers to fill, and its reader
         // drains them all the time, so that one burst has to do.
         var sent = 0

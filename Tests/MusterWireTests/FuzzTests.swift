@@ -85,10 +85,10 @@ struct FuzzTests {
         _ = Samples.frame(message)
     }
 
-    private func use(_ batch: ItemBatch) {
+    private func use(_ batch: Segment) {
         let range = batch.range
         for item in [range.lowerBound, range.upperBound - 1, range.upperBound] {
-            _ = batch.input(of: item)
+            _ = batch.item(item)
         }
         _ = batch.slice(range.lowerBound..<(range.lowerBound + 1))
         _ = batch.slice(0..<Limits.itemsPerJob)

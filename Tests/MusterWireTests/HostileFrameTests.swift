@@ -76,7 +76,9 @@ struct HostileFrameTests {
 
     @Test("An empty body is refused wherever something has to be said")
     func emptyBodies() {
-        let mayBeEmpty: Set<Frame.Kind> = [.drain, .drained, .bye, .results]
+        let mayBeEmpty: Set<Frame.Kind> = [
+            .drain, .drained, .bye, .results, .values,
+        ]
         for kind in Frame.Kind.allCases {
             #expect(Self.isMalformed(Self.frame(kind.rawValue, [])) != mayBeEmpty.contains(kind))
         }
@@ -94,7 +96,7 @@ struct HostileFrameTests {
                     let decoded = try decodeAll(cut)
                     // Texts and lists of records have no length of their own.
                     switch message {
-                    case .bye, .workerName, .results, .lease: break
+                    case .bye, .workerName, .results, .values, .lease, .file: break
                     default: Issue.record("\(message) cut to \(count) bytes gave \(decoded)")
                     }
                 } catch {
@@ -108,7 +110,7 @@ struct HostileFrameTests {
     func trailingBytes() {
         for message in Samples.messages {
             switch message {
-            case .bye, .workerName: continue  // the text takes them
+            case .bye, .workerName, .file: continue  // the text takes them
             default: break
             }
             var bytes = Array(Samples.frame(message).readableBytesView)

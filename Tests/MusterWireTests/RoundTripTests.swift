@@ -92,16 +92,16 @@ struct SliceTests {
                     continue
                 }
                 #expect(slice.range == items)
-                for item in items { #expect(slice.input(of: item) == batch.input(of: item)) }
-                #expect(slice.input(of: items.upperBound) == nil)
+                for item in items { #expect(slice.item(item) == batch.item(item)) }
+                #expect(slice.item(items.upperBound) == nil)
                 var bytes = ByteBuffer()
                 slice.encode(into: &bytes)
-                #expect(try ItemBatch.decode(from: &bytes) == slice)
+                #expect(try Segment.decode(from: &bytes) == slice)
             }
         }
-        #expect(batch.input(of: 4) == nil)
-        #expect(batch.input(of: 6)?.readableBytes == 0)
-        #expect(batch.input(of: 7).map { String(buffer: $0) } == "defgh")
+        #expect(batch.item(4) == nil)
+        #expect(batch.item(6)?.readableBytes == 0)
+        #expect(batch.item(7).map { String(buffer: $0) } == "defgh")
     }
 
     @Test("A decoded record keeps the bytes it came in, its head can be read without decoding")

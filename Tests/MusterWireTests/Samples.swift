@@ -65,13 +65,14 @@ enum Samples {
         .failed(MusterError(.limit, "no")),
     ]
 
-    static let batch = ItemBatch(
+    static let batch = Segment(
         first: 5, ends: [3, 3, 8], blob: ByteBuffer(string: "abcdefgh"))
 
     static let endings: [Ending?] =
         [
             nil, .exited(0), .exited(.min), .signalled(9), .timedOut, .cancelled, .outputLimit,
-            .supervisorLost, .workersLost(.max), .badInput,
+            .supervisorLost, .workersLost(.max), .badInput, .threw, .runnerDied(.min),
+            .runnerDied(11), .memoryLimit,
         ] + Ending.StartStage.allCases.map { .cannotStart(stage: $0, errno: -1) }
 
     static var records: [ResultRecord] {
@@ -85,9 +86,23 @@ enum Samples {
                         startMicroseconds: .max, wallNanoseconds: 1, cpuNanoseconds: 2,
                         peakBytes: .max)
                 }, worker: WorkerID(.max), stdout: ByteBuffer(string: "out"),
-                stderr: ByteBuffer(repeating: 0xff, count: place))
+                stderr: ByteBuffer(repeating: 0xff, count: place),
+                value: ByteBuffer(repeating: 1, count: 20 - place))
         }
     }
+
+    static let fixed = Segment(
+        first: Limits.itemsPerJob - 2, count: 2, width: 4, blob: ByteBuffer(string: "12345678"))
+
+    static var valueRuns: [ValueRun] {
+        [batch, fixed, batch.slice(6..<8)].compactMap { $0 }.map {
+            ValueRun(
+                job: JobID(.max), attempt: .max, worker: WorkerID(.max), wallNanoseconds: .max,
+                values: $0)
+        }
+    }
+
+    static let digest = String(repeating: "0f", count: 32)
 
     static let ranges = [0..<1, 5..<5, 7..<Limits.itemsPerJob]
 
@@ -100,12 +115,14 @@ enum Samples {
             .hello(Hello()), .hello(Hello(worker: WorkerHello(slots: .max, containment: "é"))),
             .welcome(Welcome(cluster: "c", name: "n", worker: WorkerID(3))),
             .refused(MusterError(.version, "1 and 2")), .items(JobID(1), batch),
-            .items(JobID(1), ItemBatch(first: 0, ends: [], blob: ByteBuffer())),
+            .items(JobID(1), Segment(first: 0, ends: [], blob: ByteBuffer())),
             .inputEnded(JobID(2)), .inputCredit(JobID(3), bytes: .max), .learn(JobID(4), spec),
             .lease(JobID(5), runs, [batch, batch]), .lease(JobID(5), [], []),
             .revoke(JobID(6), ranges), .stop(JobID(7), ranges, graceNanoseconds: .max),
             .retire(JobID(8)), .follow(JobID(9), item: Limits.itemsPerJob),
-            .released(JobID(10), []), .results(records), .results([]),
+            .released(JobID(10), []), .results(records), .results([]), .values(valueRuns),
+            .values([]), .wanted(digest), .items(JobID(1), fixed),
+            .file(FilePart(digest: digest, offset: 1, total: 4, bytes: ByteBuffer(string: "abc"))),
             .resultsCredit(JobID(11), bytes: 0), .progress(summary), .jobEnded(summary),
             .workerName(WorkerID(1), "wörker"), .heartbeat(.max), .drain, .drained,
             .bye("farewell"), .bye(""),
@@ -154,6 +171,10 @@ func same(_ a: Message, _ b: Message) -> Bool {
     case (.follow(let i, let x), .follow(let j, let y)): i == j && x == y
     case (.results(let x), .results(let y)):
         x.count == y.count && zip(x, y).allSatisfy { same($0, $1) }
+    case (.values(let x), .values(let y)):
+        x.count == y.count && zip(x, y).allSatisfy { same($0, $1) }
+    case (.wanted(let x), .wanted(let y)): x == y
+    case (.file(let x), .file(let y)): x == y
     case (.progress(let x), .progress(let y)), (.jobEnded(let x), .jobEnded(let y)): x == y
     case (.workerName(let i, let x), .workerName(let j, let y)): i == j && x == y
     case (.heartbeat(let x), .heartbeat(let y)): x == y
@@ -166,4 +187,10 @@ func same(_ a: Message, _ b: Message) -> Bool {
 func same(_ a: ResultRecord, _ b: ResultRecord) -> Bool {
     a.job == b.job && a.item == b.item && a.attempt == b.attempt && a.outcome == b.outcome
         && a.worker == b.worker && a.stdout == b.stdout && a.stderr == b.stderr
+        && a.value == b.value
+}
+
+func same(_ a: ValueRun, _ b: ValueRun) -> Bool {
+    a.job == b.job && a.attempt == b.attempt && a.worker == b.worker
+        && a.wallNanoseconds == b.wallNanoseconds && a.values == b.values
 }

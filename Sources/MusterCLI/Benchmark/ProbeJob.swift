@@ -88,7 +88,7 @@ struct ProbeJob {
                 }
                 return taken
             case .lost(let error), .inputFailed(let error): throw error
-            case .progress, .signal: break
+            case .progress, .signal, .values: break
             }
         }
     }
@@ -129,7 +129,7 @@ struct ProbeJob {
             while first < count {
                 let n = min(perBatch, count - first)
                 guard gauge.take(n * (bytes + 4)) else { return }
-                let batch = MusterWire.ItemBatch(
+                let batch = Segment(
                     first: first, ends: (1...n).map { UInt32($0 * bytes) },
                     blob: blob.getSlice(at: blob.readerIndex, length: n * bytes) ?? blob)
                 connection.send(batch, of: job)

@@ -51,7 +51,7 @@ final class InputFeeder: Sendable {
                     "the input of item \(first + 1) has \(batch.bytes.count) bytes; an item's may "
                         + "have \(Limits.itemInputBytes): give it in a file")
             }
-            let wire = MusterWire.ItemBatch(
+            let wire = Segment(
                 first: first, ends: batch.ends.map { UInt32($0) },
                 blob: ByteBuffer(bytes: batch.bytes))
             guard gauge.take(batch.bytes.count + 4 * count) else { return }

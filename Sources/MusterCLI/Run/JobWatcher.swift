@@ -76,7 +76,10 @@ final class JobWatcher {
     /// Returns the exit code when it is over.
     private func handle(_ event: JobEvent) -> Int32? {
         switch event {
-        case .results(let records): show(records)
+        case .results(let records): show(records, bytes: records.reduce(0) { $0 + $1.encodedBytes })
+        case .values(let runs):
+            let bytes = runs.reduce(0) { $0 + $1.encodedBytes }
+            show(runs.flatMap { run in run.items.map(run.record) }, bytes: bytes)
         case .progress(let summary): progress.update(summary, label: label)
         case .ended(let summary): return ended(summary)
         case .lost(let error): return lost(error)
@@ -90,20 +93,16 @@ final class JobWatcher {
 
     // MARK: Results
 
-    private func show(_ records: [ResultRecord]) {
-        var bytes = 0
+    private func show(_ records: [ResultRecord], bytes: Int) {
         if let printer, signalStatus == nil {
             progress.willWrite()
             for record in records {
-                bytes += record.encodedBytes
                 count(record)
                 printer.show(record, worker: connection.name(of: record.worker))
             }
             let isRead = printer.flush()
             progress.didWrite(printer.lastByte)
             if !isRead { readerLeft() }
-        } else {
-            for record in records { bytes += record.encodedBytes }
         }
         shownBytes += bytes
         if shownBytes >= Limits.acknowledgeBytes { acknowledge() }
@@ -240,7 +239,8 @@ extension Ending {
         case .cannotStart(.execute, ENOENT): 127
         case .cannotStart: 126
         case .cancelled: 130
-        case .outputLimit, .supervisorLost, .workersLost, .badInput: 1
+        case .runnerDied(let number): number > 0 ? 128 + number : 0 - number
+        case .outputLimit, .supervisorLost, .workersLost, .badInput, .threw, .memoryLimit: 1
         }
     }
 
@@ -263,7 +263,8 @@ extension Ending {
         case .cannotStart(.execute, EACCES): (.cannotStart, "`\(command)` is not executable")
         case .cannotStart: (.cannotStart, Self.own(stderr) ?? words)
         case .workersLost: (.lostWorker, "")
-        case .outputLimit, .supervisorLost: (.other(words), "")
+        case .outputLimit, .supervisorLost, .memoryLimit: (.other(words), "")
+        case .threw, .runnerDied: (.other(words), stderr)
         case .badInput: (.other(Self.own(stderr) ?? words), "")
         }
     }

@@ -22,10 +22,10 @@ final class ResultReader {
     private var piecesSent = 0
     private var attemptOfPieces: UInt32 = 0
     /// Final items in order of completion, for unordered jobs.
-    private var completed = Deque<Int>()
+    private var completed = Deque<Range<Int>>()
     private let asCompleted: Bool
-    /// Sent and not acknowledged: item (nil = a part of one) and bytes.
-    private var unacknowledged = Deque<(item: Int?, bytes: Int)>()
+    /// Sent and not acknowledged: items (nil = a part of one) and bytes.
+    private var unacknowledged = Deque<(items: Range<Int>?, bytes: Int)>()
     private var outstanding = 0
     /// Bytes acknowledged beyond whole entries.
     private var acknowledged = 0
@@ -47,15 +47,15 @@ final class ResultReader {
             !job.spec.options.ordered && spans == nil && job.ready == 0 && job.results.isEmpty
     }
 
-    /// An unordered job has one more result.
-    func complete(_ item: Int) {
-        if asCompleted { completed.append(item) }
+    /// An unordered job has more results.
+    func complete(_ items: Range<Int>) {
+        if asCompleted { completed.append(items) }
     }
 
     /// Sends what can be sent now. Returns bytes by which the job's buffer shrank.
     func pump(_ outbox: inout Outbox, nameOf: (WorkerID) -> String?) throws {
         guard wantsResults else { return }
-        var batch = ByteBuffer()
+        var batch = Batch()
         while outstanding < Limits.deliveryAheadBytes, let item = upcoming() {
             guard try send(item, &batch, &outbox, nameOf) else { break }
         }
@@ -64,7 +64,7 @@ final class ResultReader {
 
     /// The item whose turn it is; nil where none is final.
     private func upcoming() -> Int? {
-        if asCompleted { return completed.first }
+        if asCompleted { return completed.first?.lowerBound }
         if let spans {
             guard let span = spans.first(where: { $0.upperBound > next }) else { return nil }
             next = max(next, span.lowerBound)
@@ -75,62 +75,109 @@ final class ResultReader {
 
     /// Sends the pieces of one item. Returns false where it has to stop before the item's end.
     private func send(
-        _ item: Int, _ batch: inout ByteBuffer, _ outbox: inout Outbox,
+        _ item: Int, _ batch: inout Batch, _ outbox: inout Outbox,
         _ nameOf: (WorkerID) -> String?
     ) throws -> Bool {
+        if let run = try job.results.values(from: item), let part = run.slice(item..<bound(item)) {
+            send(part, &batch, &outbox, nameOf)
+            return true
+        }
         let isFinal = asCompleted || item < job.ready
         let pieces = isFinal ? try job.results.pieces(of: item) ?? [] : job.results.parts(of: item)
         while piecesSent < pieces.count {
             if outstanding >= Limits.deliveryAheadBytes { return false }
             var record = try job.results.load(pieces[piecesSent])
             let bytes = record.readableBytes
-            try name(workerOf: record, &batch, &outbox, nameOf)
-            if batch.readableBytes + bytes > Limits.batchBytes { flush(&batch, &outbox) }
-            batch.writeBuffer(&record)
+            let worker = ResultRecord.worker(in: record) ?? WorkerID(0)
+            prepare(&batch, for: .results, bytes, by: worker, &outbox, nameOf)
+            batch.bytes.writeBuffer(&record)
             piecesSent += 1
             outstanding += bytes
             let isLast = isFinal && piecesSent == pieces.count
-            unacknowledged.append((isLast ? item : nil, bytes))
+            unacknowledged.append((isLast ? item..<(item + 1) : nil, bytes))
         }
         guard isFinal else { return false }
         piecesSent = 0
-        if asCompleted { completed.removeFirst() } else { next = item + 1 }
+        sent(through: item + 1)
         return true
     }
 
-    /// The attempt whose parts were sent is void; the next one is sent from its start.
-    func restart(_ item: Int) {
-        if item == next && !asCompleted { piecesSent = 0 }
-        // A retried item below is due again.
-        if item < next && job.spec.options.keepsResults && follows { next = item }
-    }
-
-    private func flush(_ batch: inout ByteBuffer, _ outbox: inout Outbox) {
-        guard batch.readableBytes > 0 else { return }
-        outbox.appendFrame(.results) { $0.writeBuffer(&batch) }
-        batch.clear()
-    }
-
-    /// Tells the client a worker's name before the first record that carries its number.
-    private func name(
-        workerOf record: ByteBuffer, _ batch: inout ByteBuffer, _ outbox: inout Outbox,
+    /// Sends values that lie together.
+    private func send(
+        _ run: ValueRun, _ batch: inout Batch, _ outbox: inout Outbox,
         _ nameOf: (WorkerID) -> String?
-    ) throws {
-        guard let worker = ResultRecord.worker(in: record), worker.rawValue != 0,
-            named.insert(worker).inserted, let name = nameOf(worker)
+    ) {
+        let bytes = run.encodedBytes
+        prepare(&batch, for: .values, bytes, by: run.worker, &outbox, nameOf)
+        run.encode(into: &batch.bytes)
+        outstanding += bytes
+        unacknowledged.append((run.items, bytes))
+        piecesSent = 0
+        sent(through: run.items.upperBound)
+    }
+
+    /// Where a run that starts with this item has to stop.
+    private func bound(_ item: Int) -> Int {
+        if asCompleted { return completed.first?.upperBound ?? item }
+        let span = spans?.first { $0.contains(item) }
+        return min(job.ready, span?.upperBound ?? .max)
+    }
+
+    private func sent(through end: Int) {
+        guard asCompleted else {
+            next = end
+            return
+        }
+        guard let first = completed.popFirst() else { return }
+        if end < first.upperBound { completed.prepend(end..<first.upperBound) }
+    }
+
+    /// The attempt whose parts were sent is void; the next one is sent from its start.
+    func restart(_ items: Range<Int>) {
+        if items.contains(next) && !asCompleted { piecesSent = 0 }
+        // A retried item below is due again.
+        if items.lowerBound < next && job.spec.options.keepsResults && follows {
+            next = items.lowerBound
+        }
+    }
+
+    /// Results of one kind that leave in one frame.
+    private struct Batch {
+        var kind = Frame.Kind.results
+        var bytes = ByteBuffer()
+    }
+
+    /// Makes the batch one that this much of the kind may be added to, and tells the client a
+    /// worker's name before the first result that carries its number.
+    private func prepare(
+        _ batch: inout Batch, for kind: Frame.Kind, _ bytes: Int, by worker: WorkerID,
+        _ outbox: inout Outbox, _ nameOf: (WorkerID) -> String?
+    ) {
+        if batch.kind != kind || batch.bytes.readableBytes + bytes > Limits.batchBytes {
+            flush(&batch, &outbox)
+        }
+        batch.kind = kind
+        guard worker.rawValue != 0, named.insert(worker).inserted, let name = nameOf(worker)
         else { return }
         flush(&batch, &outbox)
         outbox.append(.workerName(worker, name))
     }
 
-    /// The client has shown this many more bytes. Calls `drop` for each item done with.
-    func acknowledge(_ bytes: UInt64, drop: (_ item: Int, _ bytes: Int) -> Void) {
+    private func flush(_ batch: inout Batch, _ outbox: inout Outbox) {
+        guard batch.bytes.readableBytes > 0 else { return }
+        outbox.appendFrame(batch.kind) { $0.writeBuffer(&batch.bytes) }
+        batch.bytes.clear()
+    }
+
+    /// The client has shown this many more bytes. Calls `drop` for what is done with; `items` is
+    /// nil for a part of one.
+    func acknowledge(_ bytes: UInt64, drop: (_ items: Range<Int>?, _ bytes: Int) -> Void) {
         acknowledged += Int(clamping: min(bytes, UInt64(outstanding)))
         while let first = unacknowledged.first, first.bytes <= acknowledged {
             unacknowledged.removeFirst()
             acknowledged -= first.bytes
             outstanding -= first.bytes
-            if let item = first.item { drop(item, first.bytes) } else { drop(-1, first.bytes) }
+            drop(first.items, first.bytes)
         }
     }
 

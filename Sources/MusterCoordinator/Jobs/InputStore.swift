@@ -7,40 +7,40 @@ import NIOCore
 
 struct InputStore {
     private enum Place {
-        case memory(ItemBatch)
+        case memory(Segment)
         case file(offset: UInt64, bytes: Int)
     }
-    private struct Segment {
+    private struct Stored {
         var items: Range<Int>
         var place: Place
     }
 
-    private var segments: [Segment] = []
+    private var stored: [Stored] = []
     private var spool: Spool
     private var memoryBytes = 0
     /// The batch read from the spool last: leases go through it in order.
-    private var recent: ItemBatch?
+    private var recent: Segment?
     private(set) var count = 0
 
     init(directory: String) { spool = Spool(directory: directory) }
 
     /// - Throws: `.malformed` where the batch does not follow the last one, `.system` for the
     ///   spool's disk.
-    mutating func append(_ batch: ItemBatch) throws {
+    mutating func append(_ batch: Segment) throws {
         guard batch.first == count, batch.count > 0 else {
             throw MusterError(
                 .malformed, "items from \(batch.first) arrived where \(count) was due")
         }
-        let bytes = batch.blob.readableBytes + 4 * batch.count
+        let bytes = batch.bytes
         if memoryBytes + bytes <= Limits.inputMemoryBytes {
             memoryBytes += bytes
-            segments.append(Segment(items: batch.range, place: .memory(batch)))
+            stored.append(Stored(items: batch.range, place: .memory(batch)))
         } else {
             var encoded = ByteBufferAllocator().buffer(capacity: bytes + 16)
             batch.encode(into: &encoded)
             let offset = try spool.append(encoded)
-            segments.append(
-                Segment(
+            stored.append(
+                Stored(
                     items: batch.range,
                     place: .file(offset: offset, bytes: encoded.readableBytes)))
         }
@@ -48,10 +48,10 @@ struct InputStore {
     }
 
     /// The batches that hold `items`, cut to them, in order.
-    mutating func slices(of items: Range<Int>) throws -> [ItemBatch] {
-        var slices: [ItemBatch] = []
-        var position = firstSegment(reaching: items.lowerBound)
-        while position < segments.count, segments[position].items.lowerBound < items.upperBound {
+    mutating func slices(of items: Range<Int>) throws -> [Segment] {
+        var slices: [Segment] = []
+        var position = firstStored(reaching: items.lowerBound)
+        while position < stored.count, stored[position].items.lowerBound < items.upperBound {
             if let slice = try batch(at: position).slice(items) { slices.append(slice) }
             position += 1
         }
@@ -60,40 +60,40 @@ struct InputStore {
 
     /// Drops whole batches below `item`: their items are final and will not be asked for again.
     mutating func drop(below item: Int) {
-        let n = segments.prefix { $0.items.upperBound <= item }.count
+        let n = stored.prefix { $0.items.upperBound <= item }.count
         guard n > 0 else { return }
-        for segment in segments[..<n] {
-            if case .memory(let batch) = segment.place {
-                memoryBytes -= batch.blob.readableBytes + 4 * batch.count
+        for entry in stored[..<n] {
+            if case .memory(let batch) = entry.place {
+                memoryBytes -= batch.bytes
             }
         }
-        segments.removeFirst(n)
-        if segments.isEmpty { spool.clear() }
+        stored.removeFirst(n)
+        if stored.isEmpty { spool.clear() }
     }
 
     mutating func close() {
         spool.close()
-        segments = []
+        stored = []
     }
 
-    private mutating func batch(at position: Int) throws -> ItemBatch {
-        switch segments[position].place {
+    private mutating func batch(at position: Int) throws -> Segment {
+        switch stored[position].place {
         case .memory(let batch): return batch
         case .file(let offset, let bytes):
-            if let recent, recent.first == segments[position].items.lowerBound { return recent }
+            if let recent, recent.first == stored[position].items.lowerBound { return recent }
             var encoded = try spool.read(at: offset, count: bytes)
-            let batch = try ItemBatch.decode(from: &encoded)
+            let batch = try Segment.decode(from: &encoded)
             recent = batch
             return batch
         }
     }
 
-    private func firstSegment(reaching item: Int) -> Int {
+    private func firstStored(reaching item: Int) -> Int {
         var low = 0
-        var high = segments.count
+        var high = stored.count
         while low < high {
             let middle = (low + high) / 2
-            if segments[middle].items.upperBound <= item { low = middle + 1 } else { high = middle }
+            if stored[middle].items.upperBound <= item { low = middle + 1 } else { high = middle }
         }
         return low
     }

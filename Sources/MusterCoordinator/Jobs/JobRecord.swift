@@ -46,6 +46,10 @@ final class JobRecord {
         self.results = ResultStore(directory: directory)
         switch spec.workload {
         case .probe: commandText = "(probe)"
+        case .function(let function):
+            let words = function.command.map(\.text).joined(separator: " ")
+            let name = function.function.isEmpty ? "" : ":\(function.function)"
+            commandText = String((words + name).prefix(1000))
         case .command(let command):
             commandText = String(command.words.map(\.text).joined(separator: " ").prefix(1000))
         }

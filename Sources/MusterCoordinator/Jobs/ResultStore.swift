@@ -40,6 +40,7 @@ struct ResultStore {
     private var single: [Int: [Piece]] = [:]
     /// Parts of attempts that still run.
     private var open: [Int: [Piece]] = [:]
+    private var values = ValueStore()
     private var spool: Spool
     /// The block read last, cut into records.
     private var recent: (items: Range<Int>, records: [ByteBuffer])?
@@ -50,7 +51,9 @@ struct ResultStore {
     var spooledBytes: UInt64 { spool.end }
 
     /// No item has a result here.
-    var isEmpty: Bool { fresh.isEmpty && single.isEmpty && blocks.isEmpty }
+    var isEmpty: Bool {
+        fresh.isEmpty && single.isEmpty && blocks.isEmpty && values.isEmpty
+    }
 
     // MARK: Coming in
 
@@ -59,9 +62,6 @@ struct ResultStore {
         let offset = try spool.append(record)
         open[item, default: []].append(.file(offset: offset, bytes: record.readableBytes))
     }
-
-    /// The attempt was lost: its parts are void.
-    mutating func dropParts(of item: Int) { open[item] = nil }
 
     /// The parts so far, for a reader that follows the item while it runs.
     func parts(of item: Int) -> [Piece] { open[item] ?? [] }
@@ -75,11 +75,21 @@ struct ResultStore {
         if !single.isEmpty { single[item] = nil }
         freshBytes += record.readableBytes
         if let old = fresh.updateValue(record, forKey: item) { freshBytes -= old.readableBytes }
-        if freshBytes > Limits.earlyMemoryBytes { try spill() }
+        try spillIfLarge()
+    }
+
+    mutating func keep(_ run: ValueRun) throws {
+        values.keep(run)
+        try spillIfLarge()
+    }
+
+    private mutating func spillIfLarge() throws {
+        if freshBytes + values.memoryBytes > Limits.earlyMemoryBytes { try spill() }
     }
 
     /// Moves everything in memory to the spool.
     mutating func spill() throws {
+        try values.spill(to: &spool)
         guard !fresh.isEmpty else { return }
         var bytes = ByteBufferAllocator().buffer(capacity: freshBytes)
         var made: [Block] = []
@@ -138,6 +148,12 @@ struct ResultStore {
         return [.memory(records[item - block.items.lowerBound])]
     }
 
+    /// Values of consecutive items that lie together, from this one on; nil where its result is
+    /// none of them.
+    func values(from item: Int) throws -> ValueRun? {
+        values.isEmpty ? nil : try values.run(from: item, in: spool)
+    }
+
     func load(_ piece: Piece) throws -> ByteBuffer {
         switch piece {
         case .memory(let buffer): buffer
@@ -145,8 +161,14 @@ struct ResultStore {
         }
     }
 
-    /// The reader has it and nobody will ask again.
-    mutating func drop(_ item: Int) {
+    /// The reader has them and nobody will ask again.
+    mutating func drop(_ items: Range<Int>) {
+        if !values.isEmpty { values.drop(items) }
+        if items.count == 1 { drop(items.lowerBound) }
+        clearIfEmpty()
+    }
+
+    private mutating func drop(_ item: Int) {
         if let record = fresh.removeValue(forKey: item) { freshBytes -= record.readableBytes }
         if !single.isEmpty { single[item] = nil }
         if let place = block(with: item) {
@@ -157,18 +179,24 @@ struct ResultStore {
                 if recent?.items == block.items { recent = nil }
             }
         }
-        clearIfEmpty()
     }
 
     private mutating func clearIfEmpty() {
-        if blocks.isEmpty && single.isEmpty && open.isEmpty && spool.end > 0 {
+        if spool.end > 0 && blocks.isEmpty && single.isEmpty && open.isEmpty && values.isEmpty {
             spool.clear()
             recent = nil
         }
     }
 
-    /// A retry: the old result is no longer true.
-    mutating func replace(_ item: Int) {
+    /// Another attempt: what was kept of these is no longer true. Runs of values are of items that
+    /// succeeded, which have no other.
+    mutating func replace(_ items: Range<Int>) {
+        if items.count == 1 { return replace(items.lowerBound) }
+        for item in open.keys.filter(items.contains) { replace(item) }
+        for item in fresh.keys.filter(items.contains) { replace(item) }
+    }
+
+    private mutating func replace(_ item: Int) {
         open[item] = nil
         if let record = fresh.removeValue(forKey: item) { freshBytes -= record.readableBytes }
         if isInBlock(item) { single[item] = [] } else { single[item] = nil }
@@ -180,6 +208,7 @@ struct ResultStore {
         blocks = []
         single = [:]
         open = [:]
+        values = ValueStore()
         recent = nil
     }
 

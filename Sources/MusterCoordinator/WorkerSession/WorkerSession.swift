@@ -62,6 +62,7 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
     private func handle(_ message: Message, _ coordinator: Coordinator) throws {
         switch message {
         case .results(let records): try coordinator.take(records, from: self)
+        case .values(let runs): try coordinator.take(runs, from: self)
         case .released(let job, let ranges):
             try coordinator.run(.released(id, job, ranges))
         case .heartbeat(let count):

@@ -97,18 +97,7 @@ extension Scheduler {
         for range in ranges {
             job.heldCount += range.count
             leasesIssued += range.count
-            if job.attempts.isEmpty {
-                runs.append(LeaseRun(items: range, attempt: 1))
-                continue
-            }
-            for item in range {
-                let attempt = job.attempt(item)
-                if let last = runs.last, last.items.upperBound == item, last.attempt == attempt {
-                    runs[runs.count - 1].items = last.items.lowerBound..<(item + 1)
-                } else {
-                    runs.append(LeaseRun(items: item..<(item + 1), attempt: attempt))
-                }
-            }
+            runs += job.attempts.runs(of: range)
         }
         worker.hold(ranges, of: job)
         worker.knows.insert(job.id)

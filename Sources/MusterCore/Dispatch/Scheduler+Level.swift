@@ -111,8 +111,8 @@ extension Scheduler {
         for item in started {
             job.dropParts(of: item)
             guard !cancelled.contains(item) else { continue }
-            job.attempts[item] = job.attempt(item) &+ 1
-            effects.append(.again(job.id, item: item))
+            job.attempts.raise(item..<(item + 1))
+            effects.append(.again(job.id, items: item..<(item + 1)))
         }
         if job.head != head { effects.append(.ready(job.id, upTo: job.head)) }
     }

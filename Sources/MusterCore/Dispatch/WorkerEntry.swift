@@ -154,7 +154,7 @@ struct WorkerEntry: Sendable {
 
     /// Its queue is at most half full. Refilling in gulps makes a tenth of the messages.
     var wantsQueue: Bool {
-        if draining || queued > Limits.prefetchItems / 2 { return false }
+        if draining { return false }
         return queued < slots || queuedNanoseconds < queueNanoseconds(slots) / 2
     }
 
@@ -169,7 +169,13 @@ struct WorkerEntry: Sendable {
         return max(
             0,
             min(
-                room, Limits.prefetchItems - queued, limit + ofJob - (held[job.id]?.count ?? 0)))
+                room, job.queueItems - queued(of: job.id),
+                limit + ofJob - (held[job.id]?.count ?? 0)))
+    }
+
+    /// Items of the job that it holds beyond what can run.
+    private func queued(of job: JobID) -> Int {
+        held[job].map { max(0, $0.count - $0.limit) } ?? 0
     }
 
     private func queueNanoseconds(_ slots: Int) -> Double {

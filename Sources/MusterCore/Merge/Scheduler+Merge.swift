@@ -44,11 +44,12 @@ extension Scheduler {
             let report = reports[position]
             let item = report.item
             let here = position..<(position + 1)
-            guard held.ranges.contains(item), !successes.contains(item),
-                job.attempt(item) == report.attempt
+            guard held.ranges.containsAll(report.items), !successes.overlaps(report.items),
+                job.attempts.areAll(report.items, at: report.attempt)
             else {
-                job.counts.refused += 1
-                note(here, accepted: false)
+                job.end(successes, in: &held)
+                successes = 0..<0
+                mergePart(of: report, at: position, of: &job, in: &held)
                 continue
             }
             guard let state = report.state, state.isFinal else {
@@ -56,14 +57,14 @@ extension Scheduler {
                 note(here, accepted: true)
                 continue
             }
-            leasesAnswered += 1
+            leasesAnswered += report.items.count
             if state == .succeeded {
                 job.succeed(report)
                 if successes.upperBound != item || successes.isEmpty {
                     job.end(successes, in: &held)
                     successes = item..<item
                 }
-                successes = successes.lowerBound..<(item + 1)
+                successes = successes.lowerBound..<report.items.upperBound
                 note(here, accepted: true)
                 continue
             }
@@ -80,6 +81,33 @@ extension Scheduler {
         if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
         haltIfDue(&job)
         put(job)
+    }
+
+    /// A report that does not stand as a whole: of a run of items those count that are still this
+    /// worker's, by the attempt that is leased; the rest is refused.
+    private mutating func mergePart(
+        of report: Report, at position: Int, of job: inout JobEntry, in held: inout HeldItems
+    ) {
+        var accepted: [Range<Int>] = []
+        if report.state == .succeeded && report.items.count > 1 {
+            for part in held.ranges.parts(in: report.items) {
+                for run in job.attempts.runs(of: part) where run.attempt == report.attempt {
+                    accepted.append(run.items)
+                }
+            }
+        }
+        let count = accepted.reduce(0) { $0 + $1.count }
+        job.counts.refused += report.items.count - count
+        guard count > 0 else {
+            note(position..<(position + 1), accepted: false)
+            return
+        }
+        leasesAnswered += count
+        var part = report
+        part.bytes = Int(Double(report.bytes) * Double(count) / Double(report.items.count))
+        job.succeed(part)
+        for range in accepted { job.end(range, in: &held) }
+        effects.append(.keepPart(position, accepted))
     }
 
     /// Runs of equal answers become one effect.
@@ -101,7 +129,7 @@ extension Scheduler {
     ) -> Bool {
         let item = report.item
         if state != .cancelled, !job.isCancelled(item), job.spendBudget(of: item, on: state) {
-            raiseAttempt(item, of: &job)
+            raiseAttempt(item..<(item + 1), of: &job)
             job.avoid[item] = id
             job.wait(item..<(item + 1))
             wakesIdle = true

@@ -23,6 +23,13 @@ extension RangeSet<Int> {
         return index < ranges.count && ranges[index].lowerBound < range.upperBound
     }
 
+    func containsAll(_ range: Range<Int>) -> Bool {
+        if range.count == 1 { return contains(range.lowerBound) }
+        let index = firstIndex(endingAfter: range.lowerBound)
+        return index < ranges.count && ranges[index].lowerBound <= range.lowerBound
+            && ranges[index].upperBound >= range.upperBound
+    }
+
     private func firstIndex(endingAfter bound: Int) -> Int {
         let ranges = self.ranges
         var (low, high) = (0, ranges.count)

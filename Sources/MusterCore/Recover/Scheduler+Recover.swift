@@ -48,35 +48,30 @@ extension Scheduler {
         let cancelled = job.cancelledPart(of: items)
         for range in cancelled.ranges { for item in range { job.dropParts(of: item) } }
         conclude(cancelled, of: &job)
-        for range in items.subtracting(cancelled).ranges {
-            var start = range.lowerBound
-            for item in range {
-                if running.contains(item) {
-                    let losses = (job.losses[item] ?? 0) + 1
-                    job.losses[item] = losses
-                    if losses > Limits.lostAttempts {
-                        job.dropParts(of: item)
-                        job.counts.add(1, to: .aborted)
-                        job.unsuccessful[item] = .aborted
-                        job.settle(item..<(item + 1))
-                        let cause = ConcludeCause.workersLost(losses)
-                        effects.append(.conclude(job.id, items: item..<(item + 1), cause))
-                        if start < item { job.wait(start..<item) }
-                        start = item + 1
-                        continue
-                    }
-                }
-                raiseAttempt(item, of: &job)
-            }
-            if start < range.upperBound { job.wait(start..<range.upperBound) }
+        var left = items.subtracting(cancelled)
+        for item in left.intersection(running).ranges.joined() {
+            let losses = (job.losses[item] ?? 0) + 1
+            job.losses[item] = losses
+            guard losses > Limits.lostAttempts else { continue }
+            let alone = item..<(item + 1)
+            left.remove(contentsOf: alone)
+            job.dropParts(of: item)
+            job.counts.add(1, to: .aborted)
+            job.unsuccessful[item] = .aborted
+            job.settle(alone)
+            effects.append(.conclude(job.id, items: alone, .workersLost(losses)))
+        }
+        for range in left.ranges {
+            raiseAttempt(range, of: &job)
+            job.wait(range)
         }
     }
 
-    /// What was kept of the attempt is void.
-    mutating func raiseAttempt(_ item: Int, of job: inout JobEntry) {
-        job.dropParts(of: item)
-        job.attempts[item] = job.attempt(item) &+ 1
-        effects.append(.again(job.id, item: item))
+    /// What was kept of the attempts is void.
+    mutating func raiseAttempt(_ items: Range<Int>, of job: inout JobEntry) {
+        for item in job.partBytes.keys.filter(items.contains) { job.dropParts(of: item) }
+        job.attempts.raise(items)
+        effects.append(.again(job.id, items: items))
     }
 
     mutating func heartbeat(_ id: WorkerID, now: Instant) {

@@ -74,11 +74,14 @@ extension JobEntry {
     }
 
     mutating func succeed(_ report: Report) {
-        let sample = Double(report.wallNanoseconds)
-        meanNanoseconds = meanNanoseconds.map { $0 * 0.9 + sample * 0.1 } ?? sample
+        let sample = Double(report.wallNanoseconds) / Double(report.items.count)
+        let weight = report.items.count > 1 ? 0.5 : 0.1
+        meanNanoseconds = meanNanoseconds.map { $0 * (1 - weight) + sample * weight } ?? sample
         buffer(report.bytes)
         if !partBytes.isEmpty { partBytes[report.item] = nil }
-        if !avoid.isEmpty { avoid[report.item] = nil }
+        if !avoid.isEmpty {
+            for item in avoid.keys.filter(report.items.contains) { avoid[item] = nil }
+        }
     }
 
     /// Final, but not succeeded.

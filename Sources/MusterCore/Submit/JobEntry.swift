@@ -36,6 +36,8 @@ struct JobEntry: Sendable {
     /// Items known so far: 0 ..< arrived.
     var arrived = 0
     var inputEnded = false
+    /// Bytes of input of all of them.
+    var inputBytes = 0
     /// Neither leased nor final.
     var waiting = RangeSet<Int>()
     var waitingCount = 0
@@ -48,8 +50,7 @@ struct JobEntry: Sendable {
     var counts = JobCounts()
     /// Final but neither succeeded nor cancelled before running: what `retry --failed` means.
     var unsuccessful: [Int: ItemState] = [:]
-    /// Current attempt of items beyond their first.
-    var attempts: [Int: UInt32] = [:]
+    var attempts = AttemptTable()
     /// Failed attempts and lost workers of items that had any, counted apart.
     var failures: [Int: Int] = [:]
     var losses: [Int: Int] = [:]
@@ -86,10 +87,19 @@ struct JobEntry: Sendable {
         self.options = options
     }
 
-    func attempt(_ item: Int) -> UInt32 { attempts.isEmpty ? 1 : attempts[item] ?? 1 }
+    func attempt(_ item: Int) -> UInt32 { attempts[item] }
 
     /// While the rate is unknown, an item counts as all the work that a slot may have queued.
     var estimatedNanoseconds: Double { meanNanoseconds ?? Double(Limits.prefetchNanoseconds) }
+
+    /// How many items a worker may have queued, whatever its speed: as many as fit what one may
+    /// hold in bytes, and no more than single reports are bearable for.
+    var queueItems: Int {
+        guard options.reportsRuns else { return Limits.prefetchItems }
+        if inputBytes == 0 { return Limits.prefetchArrayItems }
+        let each = max(1, inputBytes / max(1, arrived))
+        return min(max(64, Limits.prefetchBytes / each), Limits.prefetchArrayItems)
+    }
 
     /// How many items may be leased now.
     var leasable: Int {

@@ -15,13 +15,14 @@ extension Scheduler {
         wakesIdle = true
     }
 
-    mutating func itemsArrived(_ id: JobID, count: Int) {
+    mutating func itemsArrived(_ id: JobID, count: Int, bytes: Int) {
         guard count > 0, var job = take(id) else { return }
         let (lower, head) = (job.arrived, job.head)
         if !job.inputEnded {
             job.arrived = min(lower + min(count, Limits.itemsPerJob), Limits.itemsPerJob)
         }
         let range = lower..<job.arrived
+        job.inputBytes = min(job.inputBytes + max(0, bytes), .max / 2)
         if !range.isEmpty {
             job.wait(range)
             dropWaiting(job.cancelledPart(of: RangeSet(range)), of: &job)
@@ -98,7 +99,7 @@ extension Scheduler {
             final.remove(contentsOf: range)
             // What is below the head may have left already.
             if item < head { job.partBytes[item] = nil }
-            raiseAttempt(item, of: &job)
+            raiseAttempt(range, of: &job)
             job.wait(range)
         }
         job.head = 0

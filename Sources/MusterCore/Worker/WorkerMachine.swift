@@ -1,32 +1,30 @@
-/// The worker's decisions, as a value beside the scheduler's: which queued item starts in which
-/// slot, what is given back, what is stopped. Leases come in, starts and answers go out; it knows
-/// no process and no socket. Slots pull from one queue, first in first out.
+/// The worker's decisions, as a value beside the scheduler's: which queued items go to which slot
+/// and how many at once, what is given back, what is stopped. Leases come in, chunks and answers go
+/// out; it knows no process and no socket. Slots pull from one queue, first in first out.
+///
+/// A slot works through its chunk by itself and says what ended. Short items come in chunks, and
+/// the next chunk is there before the one at hand is over. A chunk that turns out long gives back
+/// what it has not begun, so nothing waits behind it while others idle. The queue is
+/// `WorkerQueue.swift`, sizes are `JobRules.swift`.
 
 package import MusterModel
-
-/// One attempt at one item.
-package struct AttemptID: Hashable, Sendable {
-    package var job: JobID
-    package var item: Int
-    package var attempt: UInt32
-
-    package init(job: JobID, item: Int, attempt: UInt32) {
-        self.job = job
-        self.item = item
-        self.attempt = attempt
-    }
-}
 
 package struct WorkerMachine: Sendable {
     package enum Command: Sendable {
         /// What the coordinator says of a job before it leases its first item.
-        case learn(JobID, maxRunning: Int?, delayNanoseconds: Int64)
+        case learn(JobID, JobRules)
+        /// The job's files are here.
+        case ready(JobID)
         case lease(JobID, [LeaseRun])
         case revoke(JobID, [Range<Int>])
         case stop(JobID, [Range<Int>], graceNanoseconds: Int64)
         case retire(JobID)
-        /// The slot's attempt has ended and was reported.
-        case slotEnded(Int)
+        /// These items of the slot's chunk have ended and were reported; together they took so
+        /// long.
+        case ended(slot: Int, chunk: UInt64, Range<Int>, wallNanoseconds: UInt64)
+        /// These items of the slot's chunk did not run and are back; the answer to `trim`, then
+        /// maybe empty, or what a dead runner left.
+        case returned(slot: Int, chunk: UInt64, [Range<Int>])
         /// The connection is gone: others get the work, so everything here is stopped.
         case abandon(graceNanoseconds: Int64)
         /// `nextDeadline` has come.
@@ -34,225 +32,258 @@ package struct WorkerMachine: Sendable {
     }
 
     package enum Effect: Hashable, Sendable {
-        case start(slot: Int, AttemptID)
-        /// TERM, and KILL after the grace; 0 kills at once. The slot still says `slotEnded`.
-        case kill(slot: Int, graceNanoseconds: Int64)
-        /// The answer to `revoke`; may be empty.
+        /// After what the slot has.
+        case start(slot: Int, Chunk)
+        /// Items of the chunk from this one on are not to be begun; the slot says `returned`.
+        case trim(slot: Int, chunk: UInt64, from: Int)
+        /// Ends what runs of these items: TERM, and KILL after the grace; 0 kills at once. Each
+        /// still says `ended`.
+        case kill(slot: Int, JobID, [Range<Int>], graceNanoseconds: Int64)
+        /// Not started, given back: the answer to `revoke`, then maybe empty, or to `stop`.
         case release(JobID, [Range<Int>])
-        /// Stopped before it started: report it as cancelled.
-        case cancel(AttemptID)
         /// The job and its inputs may be dropped.
         case forget(JobID)
     }
 
-    private struct QueuedRun: Sendable {
-        var job: JobID
-        var items: Range<Int>
-        var attempt: UInt32
-    }
-
-    private struct JobRules: Sendable {
-        var maxRunning: Int?
-        var delayNanoseconds: Int64
-        var running = 0
-        var nextStart = Instant.zero
-    }
-
-    private var slots: [AttemptID?]
+    private var slots: [[HeldChunk]]
     /// Free slots, the lowest last, so that low slot numbers are used first.
     private var free: [Int]
-    private var queue: [QueuedRun] = []
-    /// Runs before this position are used up.
-    private var queueStart = 0
-    /// Runs behind it that are used up.
-    private var usedUp = 0
-    private var rules: [JobID: JobRules] = [:]
+    var queue = WorkerQueue()
+    private var jobs: [JobID: JobAtWorker] = [:]
+    private var lastChunk: UInt64 = 0
+    private var isAbandoned = false
     private var effects: [Effect] = []
-    /// When a delayed start is due; nil while none waits.
+    /// When a delayed start or a look at late chunks is due; nil while nothing waits for time.
     package private(set) var nextDeadline: Instant?
-    package private(set) var queuedCount = 0
-    private var queuedByJob: [JobID: Int] = [:]
 
     package init(slots: Int) {
         let count = min(max(1, slots), Limits.slotsPerWorker)
-        self.slots = Array(repeating: nil, count: count)
+        self.slots = Array(repeating: [], count: count)
         self.free = Array((0..<count).reversed())
     }
 
-    /// Runs in memory, used-up ones among them.
-    var queueLength: Int { queue.count }
     package var slotCount: Int { slots.count }
     package var runningCount: Int { slots.count - free.count }
-    package func attempt(in slot: Int) -> AttemptID? {
-        slots.indices.contains(slot) ? slots[slot] : nil
+    package var queuedCount: Int { queue.count }
+    /// Chunks by slot, each slot's in their order.
+    package var running: [(slot: Int, chunk: Chunk)] {
+        slots.enumerated().flatMap { slot, held in held.map { (slot, $0.chunk) } }
     }
-    /// Running attempts by slot.
-    package var running: [(slot: Int, attempt: AttemptID)] {
-        slots.enumerated().compactMap { slot, attempt in attempt.map { (slot, $0) } }
+    /// Items of the chunk that have neither ended nor come back; nil where it is over.
+    package func left(of serial: UInt64, in slot: Int) -> RangeSet<Int>? {
+        guard slots.indices.contains(slot) else { return nil }
+        return slots[slot].first { $0.chunk.serial == serial }?.left
     }
 
     package mutating func handle(_ command: Command, now: Instant) -> [Effect] {
         switch command {
-        case .learn(let job, let maxRunning, let delay):
-            if rules[job] == nil {
-                let running = slots.reduce(0) { $0 + ($1?.job == job ? 1 : 0) }
-                rules[job] = JobRules(
-                    maxRunning: maxRunning.map { max(1, $0) }, delayNanoseconds: delay,
-                    running: running)
-            }
+        case .learn(let job, let rules): learn(job, rules)
+        case .ready(let job): jobs[job]?.rules.isReady = true
         case .lease(let job, let runs):
-            for run in runs { enqueue(run, of: job) }
+            for run in runs { queue.append(run, of: job) }
         case .revoke(let job, let ranges):
-            let taken = unqueue(job, RangeSet(ranges))
-            effects.append(.release(job, Array(RangeSet(taken.map(\.items)).ranges)))
+            effects.append(.release(job, queue.remove(RangeSet(ranges), of: job)))
         case .stop(let job, let ranges, let grace): stop(job, RangeSet(ranges), grace: grace)
-        case .retire(let job):
-            _ = unqueue(job, RangeSet(0..<Limits.itemsPerJob))
-            rules[job] = nil
-            effects.append(.forget(job))
-        case .slotEnded(let slot): slotEnded(slot)
+        case .retire(let job): retire(job)
+        case .ended(let slot, let chunk, let items, let wall):
+            ended(slot, chunk, items, wall, now: now)
+        case .returned(let slot, let chunk, let ranges): returned(slot, chunk, ranges, now: now)
         case .abandon(let grace):
-            queue.removeAll()
-            queueStart = 0
-            usedUp = 0
-            queuedCount = 0
-            queuedByJob = [:]
-            for slot in slots.indices where slots[slot] != nil {
-                effects.append(.kill(slot: slot, graceNanoseconds: grace))
-            }
+            isAbandoned = true
+            queue = WorkerQueue()
+            for slot in slots.indices { end(slot, grace: grace) }
         case .tick: break
         }
         fill(now: now)
+        prefetch(now: now)
+        lookAtLateChunks(now: now)
         defer { effects = [] }
         return effects
     }
 
-    /// Ranges that no job can have are ignored.
-    private mutating func enqueue(_ run: LeaseRun, of job: JobID) {
-        let items = run.items
-        guard !items.isEmpty, items.lowerBound >= 0, items.upperBound <= Limits.itemsPerJob,
-            queuedCount <= Limits.itemsPerJob
-        else { return }
-        queue.append(QueuedRun(job: job, items: items, attempt: run.attempt))
-        countQueued(items.count, of: job)
+    private mutating func learn(_ job: JobID, _ rules: JobRules) {
+        guard jobs[job] == nil else { return }
+        var entry = JobAtWorker(rules: rules)
+        entry.running = slots.reduce(0) { $0 + ($1.first?.chunk.job == job ? 1 : 0) }
+        jobs[job] = entry
     }
 
-    private mutating func slotEnded(_ slot: Int) {
-        guard slots.indices.contains(slot), let attempt = slots[slot] else { return }
-        slots[slot] = nil
+    // MARK: Starting
+
+    /// Free slots take the first queued items that may start now.
+    private mutating func fill(now: Instant) {
+        nextDeadline = nil
+        guard !isAbandoned else { return }
+        var look = queue.look()
+        while let slot = free.last, let job = queue.next(&look) {
+            guard mayStart(job, now: now) else {
+                queue.skip(job, &look)
+                continue
+            }
+            free.removeLast()
+            start(in: slot, &look, began: now)
+        }
+        queue.compact()
+    }
+
+    /// Busy slots whose items are short get their next chunk.
+    private mutating func prefetch(now: Instant) {
+        guard free.isEmpty, queue.count >= slots.count else { return }
+        for slot in slots.indices where slots[slot].count == 1 && !slots[slot][0].isLate {
+            var look = queue.look()
+            guard let job = queue.next(&look) else { return }
+            guard slots[slot][0].chunk.job == job, let entry = jobs[job], entry.rules.isReady,
+                entry.prefetches(queued: queue.count(of: job), slots: slots.count)
+            else { continue }
+            start(in: slot, &look, began: nil)
+        }
+        queue.compact()
+    }
+
+    private mutating func start(in slot: Int, _ look: inout WorkerQueue.Look, began: Instant?) {
+        let job = queue.job(at: look)
+        let entry = jobs[job]
+        let size =
+            entry?.chunkSize(queued: queue.count(of: job), slots: slots.count) ?? 1
+        let run = queue.take(size, at: &look)
+        lastChunk &+= 1
+        let chunk = Chunk(
+            serial: lastChunk, job: job, items: run.items, attempt: run.attempt)
+        slots[slot].append(
+            HeldChunk(
+                chunk, began: began, expectedNanoseconds: entry?.expected(run.items.count) ?? 0))
+        effects.append(.start(slot: slot, chunk))
+    }
+
+    private mutating func mayStart(_ job: JobID, now: Instant) -> Bool {
+        guard var entry = jobs[job] else { return true }
+        guard entry.rules.isReady else { return false }
+        if let most = entry.rules.maxRunning, entry.running >= most { return false }
+        if entry.rules.delayNanoseconds > 0 {
+            if entry.nextStart > now {
+                nextDeadline = min(nextDeadline ?? entry.nextStart, entry.nextStart)
+                return false
+            }
+            entry.nextStart = now.advanced(byNanoseconds: entry.rules.delayNanoseconds)
+        }
+        entry.running += 1
+        jobs[job] = entry
+        return true
+    }
+
+    // MARK: Ending
+
+    private mutating func ended(
+        _ slot: Int, _ serial: UInt64, _ items: Range<Int>, _ wall: UInt64, now: Instant
+    ) {
+        guard let place = place(of: serial, in: slot), !items.isEmpty,
+            slots[slot][place].remove(items)
+        else { return }
+        jobs[slots[slot][place].chunk.job]?.learn(wall, for: items.count)
+        closeIfOver(slot, place, now: now)
+    }
+
+    private mutating func returned(
+        _ slot: Int, _ serial: UInt64, _ ranges: [Range<Int>], now: Instant
+    ) {
+        guard let place = place(of: serial, in: slot) else { return }
+        let chunk = slots[slot][place].chunk
+        // Who gave back little is not asked again before it is late once more.
+        slots[slot][place].isTrimming = false
+        if slots[slot][place].began != nil { slots[slot][place].began = now }
+        let back = slots[slot][place].remove(RangeSet(ranges))
+        if !isAbandoned, !back.isEmpty, let entry = jobs[chunk.job] {
+            let stopped = back.intersection(entry.stopped)
+            if !stopped.isEmpty { effects.append(.release(chunk.job, Array(stopped.ranges))) }
+            let runs = back.subtracting(stopped).ranges.map {
+                LeaseRun(items: $0, attempt: chunk.attempt)
+            }
+            queue.putBack(runs, of: chunk.job)
+        }
+        closeIfOver(slot, place, now: now)
+    }
+
+    private func place(of serial: UInt64, in slot: Int) -> Int? {
+        guard slots.indices.contains(slot) else { return nil }
+        return slots[slot].firstIndex { $0.chunk.serial == serial }
+    }
+
+    private mutating func closeIfOver(_ slot: Int, _ place: Int, now: Instant) {
+        guard slots[slot][place].leftCount == 0 else { return }
+        let job = slots[slot].remove(at: place).chunk.job
+        if !slots[slot].isEmpty {
+            if slots[slot][0].began == nil { slots[slot][0].began = now }
+            return
+        }
         var (low, high) = (0, free.count)
         while low < high {
             let middle = (low + high) / 2
             if free[middle] > slot { low = middle + 1 } else { high = middle }
         }
         free.insert(slot, at: low)
-        rules[attempt.job]?.running -= 1
+        jobs[job]?.running -= 1
     }
 
-    /// Free slots take the first queued items that may start now.
-    private mutating func fill(now: Instant) {
-        nextDeadline = nil
-        var position = queueStart
-        // Items not yet looked at, less those of jobs that are known to be blocked.
-        var open = queuedCount
-        var blocked: Set<JobID> = []
-        while !free.isEmpty && open > 0 && position < queue.count {
-            let (job, items) = (queue[position].job, queue[position].items)
-            if items.isEmpty && position == queueStart {
-                queueStart += 1
-                usedUp -= 1
-            }
-            if items.isEmpty || (!blocked.isEmpty && blocked.contains(job)) {
-                position += 1
-                continue
-            }
-            guard mayStart(job, now: now) else {
-                blocked.insert(job)
-                open -= queuedByJob[job] ?? 0
-                continue
-            }
-            open -= 1
-            start(items.lowerBound, at: position)
-        }
-        compact()
-    }
-
-    private mutating func start(_ item: Int, at position: Int) {
-        let run = queue[position]
-        queue[position].items.removeFirst()
-        if queue[position].items.isEmpty { usedUp += 1 }
-        countQueued(-1, of: run.job)
-        let slot = free.removeLast()
-        let attempt = AttemptID(job: run.job, item: item, attempt: run.attempt)
-        slots[slot] = attempt
-        effects.append(.start(slot: slot, attempt))
-    }
-
-    private mutating func countQueued(_ change: Int, of job: JobID) {
-        queuedCount += change
-        let count = (queuedByJob[job] ?? 0) + change
-        queuedByJob[job] = count == 0 ? nil : count
-    }
-
-    private mutating func mayStart(_ job: JobID, now: Instant) -> Bool {
-        guard var rule = rules[job] else { return true }
-        if let most = rule.maxRunning, rule.running >= most { return false }
-        if rule.delayNanoseconds > 0 {
-            if rule.nextStart > now {
-                nextDeadline = min(nextDeadline ?? rule.nextStart, rule.nextStart)
-                return false
-            }
-            rule.nextStart = now.advanced(byNanoseconds: rule.delayNanoseconds)
-        }
-        rule.running += 1
-        rules[job] = rule
-        return true
-    }
-
-    /// Used-up runs leave the queue in gulps.
-    private mutating func compact() {
-        guard queueStart + usedUp == queue.count || queueStart + usedUp > 64 + queue.count / 2
-        else { return }
-        queue.removeFirst(queueStart)
-        if usedUp > 0 { queue.removeAll { $0.items.isEmpty } }
-        queueStart = 0
-        usedUp = 0
-    }
-
-    /// Takes these items out of the queue and returns them with their attempts.
-    private mutating func unqueue(_ job: JobID, _ items: RangeSet<Int>) -> [LeaseRun] {
-        var taken: [LeaseRun] = []
-        var kept: [QueuedRun] = []
-        for run in queue[queueStart...] where !run.items.isEmpty {
-            guard run.job == job else {
-                kept.append(run)
-                continue
-            }
-            let own = RangeSet(run.items)
-            for range in own.intersection(items).ranges {
-                taken.append(LeaseRun(items: range, attempt: run.attempt))
-                countQueued(-range.count, of: job)
-            }
-            for range in own.subtracting(items).ranges {
-                kept.append(QueuedRun(job: job, items: range, attempt: run.attempt))
-            }
-        }
-        queue = kept
-        queueStart = 0
-        usedUp = 0
-        return taken
-    }
+    // MARK: Stopping
 
     private mutating func stop(_ job: JobID, _ items: RangeSet<Int>, grace: Int64) {
-        for run in unqueue(job, items) {
-            for item in run.items {
-                effects.append(.cancel(AttemptID(job: job, item: item, attempt: run.attempt)))
-            }
+        let queued = queue.remove(items, of: job)
+        if !queued.isEmpty { effects.append(.release(job, queued)) }
+        // What is on its way back must not start again.
+        jobs[job]?.stopped.formUnion(items.intersection(RangeSet(0..<Limits.itemsPerJob)))
+        for slot in slots.indices where slots[slot].first?.chunk.job == job {
+            end(slot, items, grace: grace)
         }
+    }
+
+    /// Has the slot give back and kill all that it holds, or of it these items.
+    private mutating func end(_ slot: Int, _ items: RangeSet<Int>? = nil, grace: Int64) {
+        for place in slots[slot].indices {
+            let held = slots[slot][place]
+            let scope = items.map { held.left.intersection($0) } ?? held.left
+            guard let first = scope.ranges.first?.lowerBound else { continue }
+            slots[slot][place].isTrimming = true
+            effects.append(.trim(slot: slot, chunk: held.chunk.serial, from: first))
+            effects.append(
+                .kill(
+                    slot: slot, held.chunk.job, Array(scope.ranges), graceNanoseconds: grace))
+        }
+    }
+
+    private mutating func retire(_ job: JobID) {
+        _ = queue.remove(RangeSet(0..<Limits.itemsPerJob), of: job)
+        jobs[job] = nil
+        for slot in slots.indices where slots[slot].first?.chunk.job == job {
+            end(slot, grace: 0)
+        }
+        effects.append(.forget(job))
+    }
+
+    // MARK: Late chunks
+
+    /// A chunk that takes much longer than expected keeps what it has begun; so does one of a
+    /// fixed size when a slot idles.
+    private mutating func lookAtLateChunks(now: Instant) {
+        guard !isAbandoned else { return }
+        let idles = !free.isEmpty && queue.isEmpty
         for slot in slots.indices {
-            guard let attempt = slots[slot], attempt.job == job, items.contains(attempt.item)
+            guard let first = slots[slot].first, let late = first.lateAt,
+                first.leftCount > 1 || slots[slot].count > 1,
+                idles || jobs[first.chunk.job]?.rules.chunkItems == nil
             else { continue }
-            effects.append(.kill(slot: slot, graceNanoseconds: grace))
+            if late > now {
+                nextDeadline = min(nextDeadline ?? late, late)
+                continue
+            }
+            slots[slot][0].isLate = true
+            for place in slots[slot].indices where !slots[slot][place].isTrimming {
+                let held = slots[slot][place]
+                guard let next = held.left.ranges.first?.lowerBound else { continue }
+                let from = place == 0 ? next + 1 : next
+                guard let end = held.left.ranges.last?.upperBound, end > from else { continue }
+                slots[slot][place].isTrimming = true
+                effects.append(.trim(slot: slot, chunk: held.chunk.serial, from: from))
+            }
         }
     }
 }

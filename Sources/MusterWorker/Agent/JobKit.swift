@@ -9,7 +9,7 @@ final class JobKit {
     let id: JobID
     let spec: JobSpec
     private let command: Command?
-    private var inputs: [Int: ByteBuffer] = [:]
+    var inputs = LeasedInputs()
     /// Items whose output is sent on while they run (`--lb`).
     var followed: Set<Int> = []
 
@@ -35,14 +35,6 @@ final class JobKit {
                 inheriting: workload.inheritsEnvironment ? .everything : .allowList,
                 agent: agentEnvironment, job: workload.environment.map(\.bytes),
                 jobID: id.description, worker: worker, cpus: 1, seed: spec.options.seed))
-    }
-
-    func learn(_ batch: ItemBatch) {
-        for item in batch.range { inputs[item] = batch.input(of: item) }
-    }
-
-    func drop(_ items: some Sequence<Int>) {
-        for item in items { inputs[item] = nil }
     }
 
     /// nil = the items run in a private directory each.
@@ -73,7 +65,7 @@ final class JobKit {
             }
             return [Array(String(value).utf8)]
         }
-        guard let input = inputs[item] else {
+        guard let input = inputs.item(item) else {
             throw MusterError(.malformed, "the input of item \(item + 1) did not arrive")
         }
         return try ItemFields.decode(Array(input.readableBytesView))

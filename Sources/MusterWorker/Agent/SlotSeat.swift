@@ -9,6 +9,7 @@ final class SlotSeat {
     /// The attempt at hand.
     struct Occupant {
         let attempt: AttemptID
+        let chunk: Chunk
         let startMicroseconds: UInt64
         var directory: PrivateDirectory?
         var stdout = ByteBuffer()
@@ -23,6 +24,8 @@ final class SlotSeat {
 
     let index: Int
     var occupant: Occupant?
+    /// What comes after it, in this order.
+    var waiting: [Chunk] = []
     /// A private directory that the last item left untouched, for the next one.
     var spareDirectory: PrivateDirectory?
     private var slot: Slot?
@@ -33,6 +36,26 @@ final class SlotSeat {
     private var generation = 0
 
     init(index: Int) { self.index = index }
+
+    /// The next item that waits, with the chunk it belongs to.
+    func nextItem() -> (Chunk, Int)? {
+        guard let chunk = waiting.first else { return nil }
+        let item = chunk.items.lowerBound
+        waiting[0].items = (item + 1)..<chunk.items.upperBound
+        if waiting[0].items.isEmpty { waiting.removeFirst() }
+        return (chunk, item)
+    }
+
+    /// Takes out what waits of the chunk from this item on.
+    func giveBack(_ serial: UInt64, from: Int) -> [Range<Int>] {
+        guard let place = waiting.firstIndex(where: { $0.serial == serial }) else { return [] }
+        let items = waiting[place].items
+        let back = max(from, items.lowerBound)..<items.upperBound
+        guard from < items.upperBound else { return [] }
+        waiting[place].items = items.lowerBound..<back.lowerBound
+        if waiting[place].items.isEmpty { waiting.remove(at: place) }
+        return [back]
+    }
 
     /// Starts the launch, with a new supervisor if need be.
     func start(

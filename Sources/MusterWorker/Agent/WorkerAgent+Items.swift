@@ -9,28 +9,61 @@ import MusterWire
 import NIOCore
 
 extension WorkerAgent {
-    func start(_ attempt: AttemptID, in seat: SlotSeat) {
-        guard let job = jobs[attempt.job] else {
-            report(attempt, Outcome(state: .failed, ending: .badInput))
-            commands.append(.slotEnded(seat.index))
-            return
+    func start(_ chunk: Chunk, in seat: SlotSeat) {
+        guard let job = jobs[chunk.job] else {
+            for item in chunk.items {
+                report(
+                    AttemptID(job: chunk.job, item: item, attempt: chunk.attempt),
+                    Outcome(state: .failed, ending: .badInput))
+            }
+            return ended(chunk, chunk.items, in: seat)
         }
-        if case .probe(let probe) = job.spec.workload {
-            answer(probe, attempt, in: seat)
-            return
+        switch job.spec.workload {
+        case .probe(let probe): answer(probe, chunk, in: seat)
+        case .command, .function:
+            seat.waiting.append(chunk)
+            startNext(in: seat)
         }
-        var occupant = SlotSeat.Occupant(
-            attempt: attempt, startMicroseconds: Self.wallMicroseconds(),
+    }
+
+    /// What the chunk has from this item on and the seat has not begun goes back.
+    func trim(_ serial: UInt64, from: Int, in seat: SlotSeat) {
+        commands.append(
+            .returned(slot: seat.index, chunk: serial, seat.giveBack(serial, from: from)))
+    }
+
+    func kill(_ job: JobID, _ ranges: [Range<Int>], in seat: SlotSeat, grace: Duration) {
+        guard let attempt = seat.occupant?.attempt, attempt.job == job,
+            ranges.contains(where: { $0.contains(attempt.item) })
+        else { return }
+        seat.kill(grace: grace)
+    }
+
+    /// These items of the chunk were reported.
+    func ended(
+        _ chunk: Chunk, _ items: Range<Int>, in seat: SlotSeat, wallNanoseconds: UInt64 = 0
+    ) {
+        step(
+            .ended(
+                slot: seat.index, chunk: chunk.serial, items, wallNanoseconds: wallNanoseconds))
+    }
+
+    /// The seat's next item, if it is free for one.
+    private func startNext(in seat: SlotSeat) {
+        guard seat.occupant == nil, let (chunk, item) = seat.nextItem() else { return }
+        let attempt = AttemptID(job: chunk.job, item: item, attempt: chunk.attempt)
+        guard let job = jobs[chunk.job] else { return }
+        seat.occupant = SlotSeat.Occupant(
+            attempt: attempt, chunk: chunk, startMicroseconds: Self.wallMicroseconds(),
             isFollowed: job.followed.contains(attempt.item))
         do {
             var directory = job.directory
             if directory == nil {
                 let own = try seat.spareDirectory ?? configuration.directories.make()
                 seat.spareDirectory = nil
-                occupant.directory = own
+                seat.occupant?.directory = own
                 directory = Array(own.path.utf8)
             }
-            seat.occupant = occupant
             guard
                 let launch = try job.launch(
                     attempt.attempt, of: attempt.item, slot: seat.index,
@@ -60,32 +93,44 @@ extension WorkerAgent {
         finish(seat, ending, nil)
     }
 
-    func answer(_ probe: ProbeWorkload, _ attempt: AttemptID, in seat: SlotSeat) {
+    func answer(_ probe: ProbeWorkload, _ chunk: Chunk, in seat: SlotSeat) {
         let bytes = min(max(0, probe.outputBytes), Limits.resultPartBytes)
         let output =
             bytes > 0 ? ByteBuffer(repeating: UInt8(ascii: "x"), count: bytes) : ByteBuffer()
-        jobs[attempt.job]?.drop(CollectionOfOne(attempt.item))
-        var outcome = Outcome(state: .succeeded, ending: .exited(0))
-        guard probe.heldItem == attempt.item else {
-            report(attempt, outcome, stdout: output)
-            // No child's full pipe holds this back: the slot stays taken until there is room.
-            if link?.isWritable ?? true {
-                commands.append(.slotEnded(seat.index))
-            } else {
-                stalled.append(seat.index)
-            }
-            return
+        jobs[chunk.job]?.inputs.drop(chunk.items)
+        let held = probe.heldItem.flatMap { chunk.items.contains($0) ? $0 : nil }
+        if let held { hold(held, of: chunk, probe.holdNanoseconds, output, in: seat) }
+        for item in chunk.items where item != held {
+            report(
+                AttemptID(job: chunk.job, item: item, attempt: chunk.attempt),
+                Outcome(state: .succeeded, ending: .exited(0)), stdout: output)
         }
+        let first = chunk.items.lowerBound..<(held ?? chunk.items.upperBound)
+        let second = min(first.upperBound + 1, chunk.items.upperBound)..<chunk.items.upperBound
+        for part in [first, second] where !part.isEmpty {
+            let end = WorkerMachine.Command.ended(
+                slot: seat.index, chunk: chunk.serial, part, wallNanoseconds: 0)
+            // No child's full pipe holds this back: the slot stays taken until there is room.
+            if link?.isWritable ?? true { commands.append(end) } else { stalled.append(end) }
+        }
+    }
+
+    private func hold(
+        _ item: Int, of chunk: Chunk, _ nanoseconds: Int64, _ output: ByteBuffer,
+        in seat: SlotSeat
+    ) {
         // The reader measures from the end of the hold, so this one item has times.
-        outcome.startMicroseconds = Self.wallMicroseconds()
-        let start = Self.now
-        loop.scheduleTask(in: .nanoseconds(probe.holdNanoseconds)) {
-            [weak self, outcome, place = seat.index] in
+        let start = (Self.wallMicroseconds(), Self.now)
+        loop.scheduleTask(in: .nanoseconds(nanoseconds)) {
+            [weak self, place = seat.index] in
             guard let self else { return }
-            var outcome = outcome
-            outcome.wallNanoseconds = UInt64(max(0, Self.now.nanoseconds(since: start)))
-            report(attempt, outcome, stdout: output)
-            step(.slotEnded(place))
+            let outcome = Outcome(
+                state: .succeeded, ending: .exited(0), startMicroseconds: start.0,
+                wallNanoseconds: UInt64(Self.now.nanoseconds(since: start.1)))
+            report(
+                AttemptID(job: chunk.job, item: item, attempt: chunk.attempt), outcome,
+                stdout: output)
+            ended(chunk, item..<(item + 1), in: seats[place])
             finishTurn()
         }
     }
@@ -131,7 +176,7 @@ extension WorkerAgent {
         seat.occupant = nil
         let attempt = occupant.attempt
         if let job = jobs[attempt.job] {
-            job.drop(CollectionOfOne(attempt.item))
+            job.inputs.drop(attempt.item..<(attempt.item + 1))
             job.followed.remove(attempt.item)
             let codes = job.spec.options.successCodes
             report(
@@ -147,7 +192,10 @@ extension WorkerAgent {
         if let directory = occupant.directory {
             putAway(directory, of: seat, since: occupant.startMicroseconds)
         }
-        step(.slotEnded(seat.index))
+        ended(
+            occupant.chunk, attempt.item..<(attempt.item + 1), in: seat,
+            wallNanoseconds: measured?.wall.wholeNanoseconds ?? 0)
+        startNext(in: seat)
     }
 
     /// What cannot be removed stays; the worker's next start clears the base.

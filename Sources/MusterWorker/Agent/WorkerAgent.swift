@@ -25,8 +25,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     var commands = Deque<WorkerMachine.Command>()
     private var isStepping = false
     private var isPaused = false
-    /// Slots of answered probes that wait for room on the connection.
-    var stalled: [Int] = []
+    /// Ends of answered probes that wait for room on the connection.
+    var stalled: [WorkerMachine.Command] = []
     private var timer: Scheduled<Void>?
     private var heartbeat: RepeatedTask?
     private var lastEcho = Instant.zero
@@ -133,13 +133,16 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
                 agentEnvironment: configuration.environment)
             step(
                 .learn(
-                    id, maxRunning: spec.options.maxPerWorker,
-                    delayNanoseconds: spec.options.delayNanoseconds))
+                    id,
+                    JobRules(
+                        maxRunning: spec.options.maxPerWorker,
+                        delayNanoseconds: spec.options.delayNanoseconds,
+                        chunkItems: spec.options.chunkItems)))
         case .lease(let id, let runs, let batches):
             guard let job = jobs[id] else {
                 throw MusterError(.malformed, "a lease of job \(id), which is unknown here, came")
             }
-            for batch in batches { job.learn(batch) }
+            for batch in batches { job.inputs.append(batch) }
             step(.lease(id, runs))
         case .revoke(let id, let ranges): step(.revoke(id, ranges))
         case .stop(let id, let ranges, let grace):
@@ -180,9 +183,9 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
 
     /// Slots of probes whose answers have left are free again.
     private func releaseStalled() {
-        let places = stalled
+        let ends = stalled
         stalled = []
-        for place in places { step(.slotEnded(place)) }
+        for end in ends { step(end) }
     }
 
     /// The session is over: what runs is killed, and when it is gone `serve` comes back.
@@ -230,14 +233,13 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
 
     private func perform(_ effect: WorkerMachine.Effect) {
         switch effect {
-        case .start(let slot, let attempt): start(attempt, in: seats[slot])
-        case .kill(let slot, let grace): seats[slot].kill(grace: .nanoseconds(grace))
+        case .start(let slot, let chunk): start(chunk, in: seats[slot])
+        case .trim(let slot, let serial, let from): trim(serial, from: from, in: seats[slot])
+        case .kill(let slot, let job, let ranges, let grace):
+            kill(job, ranges, in: seats[slot], grace: .nanoseconds(grace))
         case .release(let id, let ranges):
-            for range in ranges { jobs[id]?.drop(range) }
+            for range in ranges { jobs[id]?.inputs.drop(range) }
             outbox.append(.released(id, ranges))
-        case .cancel(let attempt):
-            jobs[attempt.job]?.drop(CollectionOfOne(attempt.item))
-            report(attempt, Outcome(state: .cancelled, ending: .cancelled))
         case .forget(let id): jobs[id] = nil
         }
     }

@@ -96,8 +96,7 @@ extension RandomCluster {
     func tell(_ worker: WorkerID) {
         guard let peer = peers[worker], !peer.isMute, !peer.down.isEmpty else { return }
         switch peers[worker]?.down.removeFirst() {
-        case .learn(let id, let maxRunning, let delay):
-            drive(worker, .learn(id, maxRunning: maxRunning, delayNanoseconds: delay))
+        case .learn(let id, let rules): drive(worker, .learn(id, rules))
         case .lease(let id, let runs): drive(worker, .lease(id, runs))
         case .revoke(let id, let ranges): drive(worker, .revoke(id, ranges))
         case .stop(let id, let ranges): drive(worker, .stop(id, ranges, graceNanoseconds: 0))
@@ -115,18 +114,52 @@ extension RandomCluster {
         for effect in peer.machine.takeEffects() {
             switch effect {
             case .start, .forget: break
-            case .kill(let slot, _): peers[worker]?.killed.insert(slot)
+            case .trim(let slot, let serial, let from): trim(worker, slot, serial, from)
+            case .kill(let slot, let id, let ranges, _): kill(worker, slot, id, ranges)
             case .release(let id, let ranges): peers[worker]?.up.append(.released(id, ranges))
-            case .cancel(let attempt): say(worker, attempt, .cancelled)
             }
         }
     }
 
+    /// The slot gives back what it is asked for and has not begun.
+    private func trim(_ worker: WorkerID, _ slot: Int, _ serial: UInt64, _ from: Int) {
+        guard let machine = peers[worker]?.machine.machine,
+            let left = machine.left(of: serial, in: slot)
+        else { return }
+        let runs = machine.running.first { $0.slot == slot }?.chunk.serial == serial
+        let begun = runs ? left.ranges.first?.lowerBound : nil
+        let back = left.ranges.flatMap { range in
+            range.filter { $0 >= from && $0 != begun }.map { $0..<($0 + 1) }
+        }
+        drive(worker, .returned(slot: slot, chunk: serial, Array(RangeSet(back).ranges)))
+    }
+
+    private func kill(_ worker: WorkerID, _ slot: Int, _ id: JobID, _ ranges: [Range<Int>]) {
+        guard let begun = begun(worker, slot), begun.job == id,
+            ranges.contains(where: { $0.contains(begun.item) })
+        else { return }
+        peers[worker]?.killed.insert(begun)
+    }
+
+    /// The item that runs in the slot.
+    private func begun(_ worker: WorkerID, _ slot: Int) -> AttemptID? {
+        guard let machine = peers[worker]?.machine.machine,
+            let chunk = machine.running.first(where: { $0.slot == slot })?.chunk,
+            let item = machine.left(of: chunk.serial, in: slot)?.ranges.first?.lowerBound
+        else { return nil }
+        return AttemptID(job: chunk.job, item: item, attempt: chunk.attempt)
+    }
+
     /// Reports of one moment travel together.
     private func say(_ worker: WorkerID, _ attempt: AttemptID, _ state: ItemState?) {
-        let report = Report(
-            job: attempt.job, item: attempt.item, attempt: attempt.attempt, state: state,
-            bytes: random.below(5), wallNanoseconds: UInt64(random.below(50_000_000)))
+        say(
+            worker,
+            Report(
+                job: attempt.job, item: attempt.item, attempt: attempt.attempt, state: state,
+                bytes: random.below(5), wallNanoseconds: UInt64(random.below(50_000_000))))
+    }
+
+    private func say(_ worker: WorkerID, _ report: Report) {
         if case .reports(var reports)? = peers[worker]?.up.last {
             reports.append(report)
             peers[worker]?.up.removeLast()
@@ -141,20 +174,47 @@ extension RandomCluster {
     /// Something that runs ends.
     func finish(_ worker: WorkerID, healed: Bool = false) {
         guard let running = peers[worker]?.machine.machine.running,
-            let (slot, attempt) = healed ? running.first : random.pick(running)
+            let (slot, chunk) = healed ? running.first : random.pick(running),
+            let attempt = begun(worker, slot)
         else { return }
+        // A prefetched chunk has not begun.
+        guard running.first(where: { $0.slot == slot })?.chunk == chunk else { return }
+        if !healed, random.once(in: 3), finishRun(worker, slot, chunk) { return }
         let states: [ItemState] = [
             .succeeded, .succeeded, .succeeded, .failed, .timedOut, .aborted,
         ]
         var state = healed ? .succeeded : random.pick(states) ?? .succeeded
-        if peers[worker]?.killed.remove(slot) != nil { state = .cancelled }
+        if peers[worker]?.killed.remove(attempt) != nil { state = .cancelled }
         say(worker, attempt, state)
-        drive(worker, .slotEnded(slot))
+        let item = attempt.item..<(attempt.item + 1)
+        drive(
+            worker,
+            .ended(
+                slot: slot, chunk: chunk.serial, item,
+                wallNanoseconds: UInt64(random.below(20_000_000))))
+    }
+
+    /// Several items of a chunk succeed side by side.
+    private func finishRun(_ worker: WorkerID, _ slot: Int, _ chunk: Chunk) -> Bool {
+        guard let left = peers[worker]?.machine.machine.left(of: chunk.serial, in: slot),
+            let first = left.ranges.first, first.count > 1,
+            peers[worker]?.killed.isEmpty ?? false
+        else { return false }
+        let items = first.prefix(2 + random.below(first.count - 1))
+        say(
+            worker,
+            Report(
+                job: chunk.job, items: items, attempt: chunk.attempt, bytes: random.below(50),
+                wallNanoseconds: 1000 * UInt64(items.count)))
+        drive(
+            worker,
+            .ended(slot: slot, chunk: chunk.serial, items, wallNanoseconds: 1000))
+        return true
     }
 
     private func part(of worker: WorkerID) {
         guard let running = peers[worker]?.machine.machine.running,
-            let (_, attempt) = random.pick(running)
+            let (slot, _) = random.pick(running), let attempt = begun(worker, slot)
         else { return }
         say(worker, attempt, nil)
     }

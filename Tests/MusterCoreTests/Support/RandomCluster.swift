@@ -8,7 +8,7 @@
 
 final class RandomCluster {
     enum Down {
-        case learn(JobID, maxRunning: Int?, delay: Int64)
+        case learn(JobID, JobRules)
         case lease(JobID, [LeaseRun])
         case revoke(JobID, [Range<Int>])
         case stop(JobID, [Range<Int>])
@@ -25,8 +25,8 @@ final class RandomCluster {
         var down: [Down] = []
         var up: [Up] = []
         var learned: Set<JobID> = []
-        /// Slots whose item was killed and has not ended.
-        var killed: Set<Int> = []
+        /// Items in slots that were killed and have not ended.
+        var killed: Set<AttemptID> = []
         var isDraining = false
         /// Says nothing more and hears nothing.
         var isMute = false
@@ -99,7 +99,7 @@ final class RandomCluster {
             job.inputEnded = count != nil
             job.items = Array(repeating: ItemLedger(), count: count ?? 0)
             jobs[id] = job
-        case .itemsArrived(let id, let count):
+        case .itemsArrived(let id, let count, _):
             if jobs[id]?.inputEnded == false {
                 jobs[id]?.items += Array(repeating: ItemLedger(), count: count)
             }
@@ -147,9 +147,19 @@ final class RandomCluster {
         case .keep(let positions): for report in reports(positions, of: command) { keep(report) }
         case .refuse(let positions):
             for (worker, report) in reports(positions, of: command) {
-                check(!isLive(report, worker), "refused a live report")
+                for item in report.items {
+                    let part = report.part(item..<(item + 1))
+                    check(!isLive(part, worker), "refused a live report")
+                }
             }
-        case .again(let id, let item): again(id, item, of: command)
+        case .keepPart(let position, let ranges):
+            for (worker, whole) in reports(position..<(position + 1), of: command) {
+                for items in ranges { keep((worker, whole.part(items))) }
+                for item in whole.items where !ranges.contains(where: { $0.contains(item) }) {
+                    check(!isLive(whole.part(item..<(item + 1)), worker), "refused a live report")
+                }
+            }
+        case .again(let id, let items): for item in items { again(id, item, of: command) }
         case .conclude(let id, let items, let cause): conclude(id, items, cause)
         case .ready(let id, let upTo):
             jobs[id]?.ready = upTo
@@ -190,19 +200,27 @@ final class RandomCluster {
         if peers[worker]?.learned.insert(id).inserted ?? false {
             let options = job.options
             peers[worker]?.down.append(
-                .learn(id, maxRunning: options.maxPerWorker, delay: options.delayNanoseconds))
+                .learn(
+                    id,
+                    JobRules(
+                        maxRunning: options.maxPerWorker,
+                        delayNanoseconds: options.delayNanoseconds)))
         }
         peers[worker]?.down.append(.lease(id, runs))
     }
 
     private func keep(_ report: (worker: WorkerID, report: Report)) {
         let (worker, report) = report
-        check(isLive(report, worker), "kept \(report), which is not live")
+        check(
+            report.items.allSatisfy { isLive(report.part($0..<($0 + 1)), worker) },
+            "kept \(report), which is not live")
         guard failure == nil else { return }
         jobs[report.job]?.items[report.item].bytes += report.bytes
         guard let state = report.state, state.isFinal else { return }
-        jobs[report.job]?.items[report.item].final = state
-        jobs[report.job]?.items[report.item].holder = nil
+        for item in report.items {
+            jobs[report.job]?.items[item].final = state
+            jobs[report.job]?.items[item].holder = nil
+        }
     }
 
     private func again(_ id: JobID, _ item: Int, of command: Command) {

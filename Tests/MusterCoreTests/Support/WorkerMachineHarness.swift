@@ -1,6 +1,6 @@
 /// A worker's machine in a test, beside a plain model of it: a list of queued items and what runs
-/// in which slot. After each command the two are compared and the invariants checked, and the next
-/// command fails the test if an effect of this one was not looked at.
+/// in which slot, chunk by chunk. After each command the two are compared and the invariants
+/// checked, and the next command fails the test if an effect of this one was not looked at.
 
 import Testing
 
@@ -11,21 +11,28 @@ final class WorkerMachineHarness {
     struct Rules {
         var maxRunning: Int?
         var delayNanoseconds: Int64
+        var isReady = true
+        var stopped = Set<Int>()
         var lastStart: Instant?
     }
+
+    private var isAbandoned = false
+    /// Stopped items among those that the command at hand gave back.
+    private var released: (job: JobID, items: Set<Int>)?
 
     private(set) var machine: WorkerMachine
     var now = Instant.zero
     /// Queued attempts, the next first.
     private(set) var queue: [AttemptID] = []
-    private(set) var slots: [AttemptID?]
+    /// Chunks in each slot, with what has neither ended nor come back.
+    private(set) var slots: [[(chunk: Chunk, left: Set<Int>)]]
     private(set) var rules: [JobID: Rules] = [:]
     private var unseen: [WorkerMachine.Effect] = []
     private let location: SourceLocation
 
     init(slots: Int, at location: SourceLocation = #_sourceLocation) {
         machine = WorkerMachine(slots: slots)
-        self.slots = Array(repeating: nil, count: machine.slotCount)
+        self.slots = Array(repeating: [], count: machine.slotCount)
         self.location = location
     }
 
@@ -55,14 +62,48 @@ final class WorkerMachineHarness {
     }
 
     func learn(
-        _ job: JobID, maxRunning: Int? = nil, delay: Int64 = 0,
-        at location: SourceLocation = #_sourceLocation
+        _ job: JobID, maxRunning: Int? = nil, delay: Int64 = 0, chunk: Int? = nil,
+        isReady: Bool = true, at location: SourceLocation = #_sourceLocation
     ) {
-        run(.learn(job, maxRunning: maxRunning, delayNanoseconds: delay), at: location)
+        let rules = JobRules(
+            maxRunning: maxRunning, delayNanoseconds: delay, chunkItems: chunk, isReady: isReady)
+        run(.learn(job, rules), at: location)
     }
 
-    func end(slot: Int, at location: SourceLocation = #_sourceLocation) {
-        run(.slotEnded(slot), at: location)
+    /// The first item of the slot's chunk ends, or so many, each after `each` nanoseconds.
+    func end(
+        slot: Int, _ count: Int = 1, each: UInt64 = 100_000_000,
+        at location: SourceLocation = #_sourceLocation
+    ) {
+        guard let held = slots[slot].first, let first = held.left.min() else {
+            Issue.record("slot \(slot) is empty", sourceLocation: location)
+            return
+        }
+        run(
+            .ended(
+                slot: slot, chunk: held.chunk.serial, first..<(first + count),
+                wallNanoseconds: each * UInt64(count)), at: location)
+    }
+
+    /// The slot gives back what it has of the chunk from this item on.
+    func giveBack(slot: Int, from item: Int, at location: SourceLocation = #_sourceLocation) {
+        guard let held = slots[slot].first(where: { $0.left.contains(item) }) else { return }
+        let upper = held.chunk.items.upperBound
+        run(.returned(slot: slot, chunk: held.chunk.serial, [item..<upper]), at: location)
+    }
+
+    func expectStart(
+        slot: Int, _ job: JobID, _ items: Range<Int>, attempt: UInt32 = 1,
+        at location: SourceLocation = #_sourceLocation
+    ) {
+        guard case .start(slot, let chunk)? = unseen.first else {
+            Issue.record("no start in slot \(slot): \(unseen)", sourceLocation: location)
+            return
+        }
+        unseen.removeFirst()
+        #expect(
+            chunk.job == job && chunk.items == items && chunk.attempt == attempt,
+            "\(chunk)", sourceLocation: location)
     }
 
     /// Lets time pass and, if it is due, says so.
@@ -93,18 +134,28 @@ final class WorkerMachineHarness {
     /// Runs the command on both and returns how they differ.
     func perform(_ command: WorkerMachine.Command) -> [String] {
         unseen = machine.handle(command, now: now)
+        released = nil
         var broken: [String] = []
         prepare(command)
         for effect in unseen { broken += follow(effect, of: command) }
         if case .retire(let job) = command { rules[job] = nil }
         if machine.queuedCount != queue.count { broken.append("the queue's count is off") }
-        if machine.running.map(\.slot) != slots.indices.filter({ slots[$0] != nil }) {
+        if machine.running.map(\.chunk) != slots.flatMap({ $0.map(\.chunk) }) {
             broken.append("slots differ")
         }
-        if machine.runningCount != slots.count(where: { $0 != nil }) {
+        for (slot, held) in slots.enumerated() {
+            for (chunk, left) in held
+            where machine.left(of: chunk.serial, in: slot).map({ Set($0.ranges.joined()) }) != left
+            {
+                broken.append("what is left of \(chunk) differs")
+            }
+        }
+        if machine.runningCount != slots.count(where: { !$0.isEmpty }) {
             broken.append("running count is off")
         }
-        if slots.contains(nil), let next = queue.first(where: { mayStart($0.job) }) {
+        if slots.contains(where: \.isEmpty), !isAbandoned,
+            let next = queue.first(where: { mayStart($0.job) })
+        {
             broken.append("\(next) could start in a free slot")
         }
         broken += deadlineViolations()
@@ -113,19 +164,51 @@ final class WorkerMachineHarness {
 
     private func prepare(_ command: WorkerMachine.Command) {
         switch command {
-        case .learn(let job, let maxRunning, let delay):
+        case .learn(let job, let given):
             if rules[job] == nil {
-                rules[job] = Rules(maxRunning: maxRunning, delayNanoseconds: delay)
+                rules[job] = Rules(
+                    maxRunning: given.maxRunning, delayNanoseconds: given.delayNanoseconds,
+                    isReady: given.isReady)
             }
+        case .ready(let job): rules[job]?.isReady = true
         case .lease(let job, let runs):
             for run in runs {
                 queue += run.items.map { AttemptID(job: job, item: $0, attempt: run.attempt) }
             }
         case .retire(let job): queue.removeAll { $0.job == job }
-        case .abandon: queue = []
-        case .slotEnded(let slot): if slots.indices.contains(slot) { slots[slot] = nil }
-        case .revoke, .stop, .tick: break
+        case .abandon:
+            queue = []
+            isAbandoned = true
+        case .ended(let slot, let serial, let items, _): take(Set(items), of: serial, in: slot)
+        case .returned(let slot, let serial, let ranges):
+            guard let chunk = chunk(serial, in: slot) else { return }
+            let back = take(Set(ranges.joined()), of: serial, in: slot)
+            guard !isAbandoned, let rule = rules[chunk.job] else { return }
+            let attempts = back.subtracting(rule.stopped).sorted().map {
+                AttemptID(job: chunk.job, item: $0, attempt: chunk.attempt)
+            }
+            queue.insert(contentsOf: attempts, at: 0)
+            released = (chunk.job, back.intersection(rule.stopped))
+        case .stop(let job, let ranges, _):
+            rules[job]?.stopped.formUnion(RangeSet(ranges).ranges.joined().prefix(100_000))
+        case .revoke, .tick: break
         }
+    }
+
+    private func chunk(_ serial: UInt64, in slot: Int) -> Chunk? {
+        guard slots.indices.contains(slot) else { return nil }
+        return slots[slot].first { $0.chunk.serial == serial }?.chunk
+    }
+
+    @discardableResult
+    private func take(_ items: Set<Int>, of serial: UInt64, in slot: Int) -> Set<Int> {
+        guard slots.indices.contains(slot),
+            let place = slots[slot].firstIndex(where: { $0.chunk.serial == serial })
+        else { return [] }
+        let gone = slots[slot][place].left.intersection(items)
+        slots[slot][place].left.subtract(gone)
+        if slots[slot][place].left.isEmpty { slots[slot].remove(at: place) }
+        return gone
     }
 
     private func follow(
@@ -133,43 +216,57 @@ final class WorkerMachineHarness {
     ) -> [String] {
         var broken: [String] = []
         switch effect {
-        case .start(let slot, let attempt):
-            if slots[slot] != nil { broken.append("slot \(slot) got a second item") }
-            if slots.prefix(slot).contains(nil) { broken.append("a lower slot was free") }
-            if queue.first(where: { mayStart($0.job) }) != attempt {
-                broken.append("\(attempt) started out of turn")
+        case .start(let slot, let chunk):
+            if slots[slot].count > 1 { broken.append("slot \(slot) got a third chunk") }
+            if slots[slot].isEmpty && slots.prefix(slot).contains(where: \.isEmpty) {
+                broken.append("a lower slot was free")
             }
-            if let place = queue.firstIndex(of: attempt) { queue.remove(at: place) }
-            slots[slot] = attempt
-            rules[attempt.job]?.lastStart = now
+            if let held = slots[slot].first, held.chunk.job != chunk.job {
+                broken.append("a chunk waits behind another job's")
+            }
+            let attempts = chunk.items.map {
+                AttemptID(job: chunk.job, item: $0, attempt: chunk.attempt)
+            }
+            let mayBe = slots[slot].isEmpty ? { self.mayStart($0) } : { _ in true }
+            guard let place = queue.firstIndex(where: { mayBe($0.job) }),
+                queue[place...].starts(with: attempts)
+            else { return ["\(chunk) started out of turn"] }
+            queue.removeSubrange(place..<(place + attempts.count))
+            slots[slot].append((chunk, Set(chunk.items)))
+            rules[chunk.job]?.lastStart = now
+        case .trim(let slot, let serial, _):
+            if chunk(serial, in: slot) == nil { broken.append("trimmed what is not there") }
         case .release(let job, let ranges):
-            let released = RangeSet(ranges)
-            let asked = asked(command)
-            let mine = queue.filter { $0.job == job && asked.contains($0.item) }
-            if Set(mine.map(\.item)) != Set(released.ranges.joined()) {
+            var expected = Set<Int>()
+            if case .returned = command {
+                expected = released?.job == job ? released?.items ?? [] : []
+            } else {
+                let asked = asked(command)
+                expected = Set(
+                    queue.filter { $0.job == job && asked.contains($0.item) }.map(\.item))
+                queue.removeAll { $0.job == job && asked.contains($0.item) }
+            }
+            if expected != Set(RangeSet(ranges).ranges.joined()) {
                 broken.append("released \(ranges), which is not what was queued")
             }
-            queue.removeAll { $0.job == job && asked.contains($0.item) }
-        case .cancel(let attempt):
-            if let place = queue.firstIndex(of: attempt) {
-                queue.remove(at: place)
-            } else {
-                broken.append("\(attempt) was not queued")
-            }
-        case .kill(let slot, _): if slots[slot] == nil { broken.append("killed an empty slot") }
+        case .kill(let slot, _, _, _):
+            if slots[slot].isEmpty { broken.append("killed an empty slot") }
         case .forget: break
         }
         return broken
     }
 
     private func asked(_ command: WorkerMachine.Command) -> RangeSet<Int> {
-        if case .revoke(_, let ranges) = command { return RangeSet(ranges) }
-        return RangeSet()
+        switch command {
+        case .revoke(_, let ranges), .stop(_, let ranges, _): RangeSet(ranges)
+        default: RangeSet()
+        }
     }
 
     private func mayStart(_ job: JobID) -> Bool {
         guard let rule = rules[job] else { return true }
-        let running = slots.count { $0?.job == job }
+        if !rule.isReady { return false }
+        let running = slots.count { $0.first?.chunk.job == job }
         if let most = rule.maxRunning, running >= most { return false }
         guard let last = rule.lastStart else { return true }
         return now.nanoseconds(since: last) >= rule.delayNanoseconds
@@ -177,13 +274,17 @@ final class WorkerMachineHarness {
 
     /// With a free slot and an item that only waits for time, somebody must come back.
     private func deadlineViolations() -> [String] {
-        guard slots.contains(nil) else { return [] }
+        guard slots.contains(where: \.isEmpty), !isAbandoned else { return [] }
         let due = queue.compactMap { attempt -> Instant? in
-            guard let rule = rules[attempt.job], let last = rule.lastStart else { return nil }
-            let running = slots.count { $0?.job == attempt.job }
+            guard let rule = rules[attempt.job], rule.isReady, let last = rule.lastStart else {
+                return nil
+            }
+            let running = slots.count { $0.first?.chunk.job == attempt.job }
             if let most = rule.maxRunning, running >= most { return nil }
             return last.advanced(byNanoseconds: rule.delayNanoseconds)
         }
-        return machine.nextDeadline == due.min() ? [] : ["the next start has no deadline"]
+        guard let first = due.min() else { return [] }
+        let isEarlyEnough = machine.nextDeadline.map { $0 <= first } ?? false
+        return isEarlyEnough ? [] : ["the next start has no deadline"]
     }
 }

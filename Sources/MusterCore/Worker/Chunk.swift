@@ -1,0 +1,79 @@
+/// A run of one job's items that a slot takes together, and what the machine knows of it. Order,
+/// time-outs, failures and results stay per item: a chunk is only how they travel.
+
+package import MusterModel
+
+package struct Chunk: Hashable, Sendable {
+    /// Unique in the life of a machine.
+    package var serial: UInt64
+    package var job: JobID
+    package var items: Range<Int>
+    package var attempt: UInt32
+
+    package init(serial: UInt64, job: JobID, items: Range<Int>, attempt: UInt32) {
+        self.serial = serial
+        self.job = job
+        self.items = items
+        self.attempt = attempt
+    }
+}
+
+/// One attempt at one item.
+package struct AttemptID: Hashable, Sendable {
+    package var job: JobID
+    package var item: Int
+    package var attempt: UInt32
+
+    package init(job: JobID, item: Int, attempt: UInt32) {
+        self.job = job
+        self.item = item
+        self.attempt = attempt
+    }
+}
+
+/// A chunk in a slot.
+struct HeldChunk: Sendable {
+    let chunk: Chunk
+    /// Neither ended nor given back.
+    var left: RangeSet<Int>
+    var leftCount: Int
+    /// When the slot got to it; nil while it waits behind another one.
+    var began: Instant?
+    /// Time that the whole of it was expected to take.
+    let expectedNanoseconds: Int64
+    /// Asked to give back what it has not begun, and not yet answered.
+    var isTrimming = false
+    /// Takes much longer than expected: nothing may wait behind it.
+    var isLate = false
+
+    init(_ chunk: Chunk, began: Instant?, expectedNanoseconds: Int64) {
+        self.chunk = chunk
+        self.began = began
+        self.expectedNanoseconds = expectedNanoseconds
+        left = RangeSet(chunk.items)
+        leftCount = chunk.items.count
+    }
+
+    /// Takes items out; returns those that were in.
+    mutating func remove(_ items: RangeSet<Int>) -> RangeSet<Int> {
+        let gone = left.intersection(items)
+        left.subtract(gone)
+        leftCount -= gone.itemCount
+        return gone
+    }
+
+    mutating func remove(_ items: Range<Int>) -> Bool {
+        guard left.containsAll(items) else { return false }
+        left.remove(contentsOf: items)
+        leftCount -= items.count
+        return true
+    }
+
+    /// When it is late and something of it may still be given back.
+    var lateAt: Instant? {
+        guard !isTrimming, let began else { return nil }
+        let (thrice, overflow) = expectedNanoseconds.multipliedReportingOverflow(by: 3)
+        return began.advanced(
+            byNanoseconds: max(Limits.lateChunkNanoseconds, overflow ? .max : thrice))
+    }
+}
