@@ -65,7 +65,7 @@ final class FoldFunction<Input: Sendable, Partial: Sendable>: OpenFunction {
         var strides = InputStrides(chunk, on: lane, coder: inputs.coder)
         let clock = chunk.job.request.clock
         while let stride = strides.next() {
-            var fold = FoldStride<Partial>(chunk, lane)
+            let fold = FoldStride<Partial>(chunk, lane)
             let last = stride.inputs.count - 1
             while let place = strides.claim.takeOne() {
                 lane.begin(chunk.first + UInt64(place), clock: clock)
@@ -75,8 +75,12 @@ final class FoldFunction<Input: Sendable, Partial: Sendable>: OpenFunction {
                 }
                 let index = Int(place - stride.first)
                 do {
-                    let value = try call(stride.inputs[index])
-                    fold.partial = try fold.partial.map { try combine($0, value) } ?? value
+                    if fold.isEmpty {
+                        fold.start(with: try call(stride.inputs[index]))
+                    } else {
+                        fold.partial.pointee = try combine(
+                            fold.partial.pointee, try call(stride.inputs[index]))
+                    }
                     fold.ended += 1
                     if index == last || fold.looks { fold.look(place) }
                 } catch {
@@ -93,7 +97,7 @@ final class FoldFunction<Input: Sendable, Partial: Sendable>: OpenFunction {
         var strides = InputStrides(chunk, on: lane, coder: inputs.coder)
         let clock = chunk.job.request.clock
         while let stride = strides.next() {
-            var fold = FoldStride<Partial>(chunk, lane)
+            let fold = FoldStride<Partial>(chunk, lane)
             let last = stride.inputs.count - 1
             while let place = strides.claim.takeOne() {
                 lane.begin(chunk.first + UInt64(place), clock: clock)
@@ -104,7 +108,11 @@ final class FoldFunction<Input: Sendable, Partial: Sendable>: OpenFunction {
                 let index = Int(place - stride.first)
                 do {
                     let value = try await call(stride.inputs[index])
-                    fold.partial = try fold.partial.map { try combine($0, value) } ?? value
+                    if fold.isEmpty {
+                        fold.start(with: value)
+                    } else {
+                        fold.partial.pointee = try combine(fold.partial.pointee, value)
+                    }
                     fold.ended += 1
                     if index == last || fold.looks { fold.look(place) }
                 } catch {
@@ -121,7 +129,8 @@ final class FoldFunction<Input: Sendable, Partial: Sendable>: OpenFunction {
     ) {
         let chunk = strides.chunk
         chunk.pieces.add(
-            FoldPieces.Piece(first: first, partial: fold.partial), failed: fold.failed)
+            FoldPieces.Piece(first: first, partial: fold.isEmpty ? nil : fold.partial.pointee),
+            failed: fold.failed)
         strides.end(items: fold.ended, now: Clock.now, bytes: 0)
     }
 
@@ -178,17 +187,30 @@ final class FoldFunction<Input: Sendable, Partial: Sendable>: OpenFunction {
 }
 
 /// What one stride has folded.
-private struct FoldStride<Partial> {
+private final class FoldStride<Partial> {
     private let chunk: Chunk
     private let lane: Lane
     private var reported = Clock.now
-    var partial: Partial?
-    var failed: [UInt32] = []
+    /// Room for the partial result; there is none in it while `isEmpty`.
+    let partial = UnsafeMutablePointer<Partial>.allocate(capacity: 1)
+    private(set) var isEmpty = true
+    private(set) var failed: [UInt32] = []
     var ended = 0
 
     init(_ chunk: Chunk, _ lane: Lane) {
         self.chunk = chunk
         self.lane = lane
+    }
+
+    deinit {
+        if !isEmpty { partial.deinitialize(count: 1) }
+        partial.deallocate()
+    }
+
+    @inline(__always)
+    func start(with value: Partial) {
+        partial.initialize(to: value)
+        isEmpty = false
     }
 
     @inline(__always)
@@ -200,7 +222,7 @@ private struct FoldStride<Partial> {
             text, chunk: chunk.number, item: chunk.first + UInt64(place))
     }
 
-    mutating func fail(_ place: UInt32, _ failure: ItemFailure) {
+    func fail(_ place: UInt32, _ failure: ItemFailure) {
         let now = Clock.now
         failed.append(place)
         ended += 1

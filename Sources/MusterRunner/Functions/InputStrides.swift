@@ -74,14 +74,8 @@ struct InputStrides<Input> {
             return try coder.decode(segment, places)
         case .arithmetic(let start, let step):
             // The whole range was looked at when it came.
-            return try places.map { place in
-                let integer = start &+ Int64(place) &* step
-                guard let input = coder.value(of: integer) else {
-                    throw RunnerError(
-                        .undecodable, "The function takes \(Input.self), which \(integer) is not.")
-                }
-                return input
-            }
+            return try coder.values(
+                from: start &+ Int64(places.lowerBound) &* step, step: step, count: places.count)
         }
     }
 }

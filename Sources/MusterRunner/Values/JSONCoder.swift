@@ -24,10 +24,14 @@ struct JSONCoder<Value: Codable>: BatchCoder {
         }
     }
 
-    func value(of integer: Int64) -> Value? {
-        if let value = integer as? Value { return value }
-        if Value.self == Int.self { return Int(integer) as? Value }
-        return try? JSONDecoder().decode(Value.self, from: Data(String(integer).utf8))
+    func values(from start: Int64, step: Int64, count: Int) throws -> [Value] {
+        let numbers = FixedCoder<Int>()
+        let integers = try numbers.values(from: start, step: step, count: count)
+        if let values: [Value] = Same.value(integers) { return values }
+        let decoder = JSONDecoder()
+        return try integers.map { integer in
+            try decoder.decode(Value.self, from: Data(String(integer).utf8))
+        }
     }
 }
 

@@ -40,13 +40,37 @@ struct FixedCoder<Value>: BatchCoder {
         }
     }
 
-    func value(of integer: Int64) -> Value? {
-        func number<Number: FixedWidthInteger>(_ type: Number.Type) -> Value? {
-            Number(exactly: integer) as? Value
+    func values(from start: Int64, step: Int64, count: Int) throws -> [Value] {
+        if Value.self == Int.self,
+            let values: [Value] = Same.value(Self.numbers(Int.self, start, step, count))
+        {
+            return values
         }
-        if let value = integer as? Value { return value }
-        guard let type = Value.self as? any FixedWidthInteger.Type else { return nil }
-        return number(type)
+        func numbers<Number: FixedWidthInteger>(_ type: Number.Type) -> [Value]? {
+            // Both ends fit, so all between them do.
+            let last = start &+ Int64(max(count, 1) - 1) &* step
+            guard Number(exactly: start) != nil, Number(exactly: last) != nil else { return nil }
+            return Same.value(Self.numbers(Number.self, start, step, count))
+        }
+        guard let type = Value.self as? any FixedWidthInteger.Type, let values = numbers(type)
+        else {
+            throw RunnerError(
+                .undecodable, "The function takes \(Value.self), which \(start) is not.")
+        }
+        return values
+    }
+
+    @inline(__always)
+    private static func numbers<Number: FixedWidthInteger>(
+        _: Number.Type, _ start: Int64, _ step: Int64, _ count: Int
+    ) -> [Number] {
+        [Number](unsafeUninitializedCapacity: count) { numbers, filled in
+            for index in 0..<count {
+                let number = Number(truncatingIfNeeded: start &+ Int64(index) &* step)
+                numbers.initializeElement(at: index, to: number)
+            }
+            filled = count
+        }
     }
 }
 

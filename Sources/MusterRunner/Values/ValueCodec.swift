@@ -26,12 +26,16 @@ package protocol BatchCoder<Value>: Sendable {
     /// - Throws: `RunnerError` or `DecodingError` when one of the items is no value.
     func decode(_ segment: Segment, _ items: Range<Int>) throws -> [Value]
 
-    /// The value that an integer of an arithmetic range stands for; nil when it stands for none.
-    func value(of integer: Int64) -> Value?
+    /// The values that `count` integers of an arithmetic range stand for, which do not overflow.
+    ///
+    /// - Throws: `.undecodable` when one of them stands for none.
+    func values(from start: Int64, step: Int64, count: Int) throws -> [Value]
 }
 
 extension BatchCoder {
-    package func value(of integer: Int64) -> Value? { nil }
+    package func values(from start: Int64, step: Int64, count: Int) throws -> [Value] {
+        throw RunnerError(.undecodable, "The function takes \(Value.self), which no integer is.")
+    }
 }
 
 package struct ValueCodec<Value>: Sendable {
