@@ -38,9 +38,9 @@ struct DocumentedRunnerTests {
         let inverses = try runner.outcomes(2, chunk: 3, ValueCodec<Double>(.json))
         #expect(inverses.values == [1: 1])
         #expect(inverses.failures[0]?.message == "ZeroDivisionError: division by zero")
-        #expect(try runner.file("progress") == [UInt8](repeating: 0, count: 16))
 
         runner.closeRequests()
         #expect(try runner.end() == 0)
+        #expect(try runner.file("progress") == [UInt8](repeating: 0, count: 16))
     }
 }

@@ -74,11 +74,21 @@ struct LaneTests {
         try runner.open("sleep", job: 2, lanes: 4)
         try runner.run([100], ints, chunk: 2, job: 2)
         _ = try runner.outcomes(1, chunk: 2, ints)
-        var ended: Set<UInt64> = []
-        for case .values(1, _, let segment) in runner.seen {
-            ended.formUnion(segment.first..<segment.first + UInt64(segment.count))
+        #expect(runner.ended(1) == Set(0..<end))
+    }
+
+    @Test("A chunk in several frames is one chunk", arguments: [1, 4])
+    func pieces(lanes: Int) throws {
+        let runner = try RunnerHarness(lanes: lanes)
+        try runner.open("sleep", lanes: lanes)
+        for first in [0, 10, 20] {
+            try runner.run([Int](repeating: 20, count: 10), ints, first: UInt64(first))
         }
-        #expect(ended == Set(0..<end))
+        _ = try runner.wait { if case .values = $0 { true } else { nil } }
+        let end = try runner.trim(to: 13)
+        #expect(end >= 13 && end < 20)
+        while runner.ended(1).count < end { try runner.next() }
+        #expect(runner.ended(1) == Set(0..<end))
     }
 
     @Test("A fold combines in order, whichever lanes computed")

@@ -160,11 +160,7 @@ struct RunnerTests {
         try runner.open("noop", job: 2)
         try runner.run(0..<1, chunk: 2, job: 2)
         _ = try runner.outcomes(1, chunk: 2, ints)
-        var ended: Set<UInt64> = []
-        for case .values(1, _, let segment) in runner.seen {
-            ended.formUnion(segment.first..<segment.first + UInt64(segment.count))
-        }
-        #expect(ended == Set(0..<end))
+        #expect(runner.ended(1) == Set(0..<end))
         #expect(try runner.trim(to: 3) == 3)
         #expect(try runner.trim(chunk: 77, to: 9) == 9)
     }

@@ -2,9 +2,10 @@
 // ReplyWriter.swift. A class, so that an encoder that is copied around still writes to one place.
 
 package final class ByteSink {
-    package private(set) var start: UnsafeMutableRawPointer
-    package private(set) var count = 0
-    private var capacity: Int
+    // One encoder at a time writes, and no closure runs within a write.
+    @exclusivity(unchecked) package private(set) var start: UnsafeMutableRawPointer
+    @exclusivity(unchecked) package private(set) var count = 0
+    @exclusivity(unchecked) private var capacity: Int
 
     package init(capacity: Int = 4096) {
         self.capacity = max(capacity, 64)

@@ -1,6 +1,6 @@
 // Values of consecutive items on one lane. In: what the function returned or threw, item by item,
-// without a lock. Out: frames: at the end of a stride, or before when the ticker looks in because an
-// item of the stride takes long.
+// without a lock. Out: frames (ReplyWriter.swift): at the end of a stride, or before, when the
+// ticker looks in because an item of the stride takes long.
 
 internal import Synchronization
 

@@ -33,7 +33,8 @@ final class RunnerLoop: @unchecked Sendable {
     // Guarded by the monitor.
     private var queue: [Entry] = []
     private var jobs: [UInt64: OpenJob] = [:]
-    private var chunks: [UInt64: Chunk] = [:]
+    /// By number. A chunk whose inputs do not fit one frame comes in several; each is a piece here.
+    private var chunks: [UInt64: [Chunk]] = [:]
     private(set) var lanes: [Lane] = []
     private var idle = 0
 
@@ -64,7 +65,7 @@ final class RunnerLoop: @unchecked Sendable {
             let isKnown = monitor.locked {
                 guard let job = jobs[request.job] else { return false }
                 let chunk = Chunk(request, job: job)
-                chunks[request.chunk] = chunk
+                chunks[request.chunk, default: []].append(chunk)
                 queue.append(.chunk(chunk))
                 if idle > 0 { monitor.broadcast() }
                 return true
@@ -74,20 +75,29 @@ final class RunnerLoop: @unchecked Sendable {
                     .malformed, "A chunk is of job \(request.job), which is not open.")
             }
         case .trim(let number, let end):
-            let chunk = monitor.locked { chunks[number] }
-            writer.trimmed(chunk: number, end: chunk.map { trim($0, end) } ?? end)
+            let pieces = monitor.locked { chunks[number] ?? [] }
+            writer.trimmed(chunk: number, end: trim(pieces, end))
         case .forget(let number):
             monitor.locked {
                 guard let job = jobs.removeValue(forKey: number) else { return }
-                for chunk in chunks.values where chunk.job === job { _ = chunk.claim.cut(to: 0) }
+                for chunk in chunks.values.joined() where chunk.job === job {
+                    _ = chunk.claim.cut(to: 0)
+                }
                 monitor.broadcast()
             }
         }
     }
 
-    private func trim(_ chunk: Chunk, _ end: UInt64) -> UInt64 {
-        let place = end > chunk.first ? UInt32(clamping: end - chunk.first) : 0
-        let found = chunk.first + UInt64(chunk.claim.cut(to: place))
+    /// Cuts the pieces of a chunk; returns below which item all of them run.
+    private func trim(_ pieces: [Chunk], _ end: UInt64) -> UInt64 {
+        var found = end
+        for piece in pieces.reversed() {
+            let place = end > piece.first ? UInt32(clamping: end - piece.first) : 0
+            let kept = piece.claim.cut(to: place)
+            found = piece.first + UInt64(kept)
+            // What lies before something that was begun stays.
+            if kept > 0 { break }
+        }
         // If nobody works on it, somebody has to see that it is over.
         monitor.locked { monitor.broadcast() }
         return found
@@ -150,6 +160,7 @@ final class RunnerLoop: @unchecked Sendable {
                 case .opening:
                     place += 1
                 case .refused:
+                    _ = chunk.claim.cut(to: 0)
                     remove(chunk, at: place)
                 case .open(let function):
                     if chunk.claim.range.isEmpty {
@@ -178,7 +189,14 @@ final class RunnerLoop: @unchecked Sendable {
 
     private func remove(_ chunk: Chunk, at place: Int) {
         queue.remove(at: place)
-        if chunk.active == 0 { chunks[chunk.number] = nil }
+        if chunk.active == 0 { drop(chunk) }
+    }
+
+    /// Forgets a chunk when all of its pieces are over; until then a trim has to know them.
+    private func drop(_ chunk: Chunk) {
+        let pieces = chunks[chunk.number] ?? []
+        guard pieces.allSatisfy({ $0.claim.range.isEmpty && $0.active == 0 }) else { return }
+        chunks[chunk.number] = nil
     }
 
     /// Half of what another lane took and cannot begin, because one item takes it long.
@@ -207,7 +225,7 @@ final class RunnerLoop: @unchecked Sendable {
             queue.removeAll { $0.chunk === chunk }
             guard chunk.active == 0, !chunk.isOver else { return false }
             chunk.isOver = true
-            chunks[chunk.number] = nil
+            drop(chunk)
             return true
         }
     }

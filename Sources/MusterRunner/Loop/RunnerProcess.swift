@@ -73,7 +73,7 @@ package enum RunnerProcess {
         guard descriptor >= 0 else {
             throw RunnerError(
                 .environment,
-                "\(name) names \(path), which cannot be opened: \(String(cString: strerror(errno)))."
+                "\(name) is \(path), which cannot be opened: \(String(cString: strerror(errno)))."
             )
         }
         // F_SETPIPE_SZ, which Swift's Glibc does not show. Fewer, larger writes; it may be refused.

@@ -1,5 +1,5 @@
-// Codable types in the native encoding. In and out: as BatchCoder says (ValueCodec.swift); the bytes
-// of each item are one value of NativeFormat.swift.
+// Codable types in the native encoding. In and out: as BatchCoder says (ValueCodec.swift). What an
+// item's bytes are says NativeFormat.swift.
 
 struct CodableCoder<Value: Codable>: BatchCoder {
     var width: Int? { nil }

@@ -1,5 +1,5 @@
-// One JSON text an item, for `muster map` over JSON lines and for clients in other languages. In and
-// out: as BatchCoder says (ValueCodec.swift).
+// One JSON text an item, for `muster map` over JSON lines and for clients in other languages. In
+// and out: as BatchCoder says (ValueCodec.swift).
 
 private import FoundationEssentials
 

@@ -1,5 +1,6 @@
-// The elements of an unkeyed container, one after the other. In: calls of a type's init(from:). Out:
-// the elements, written out or packed: a type may encode an array as a whole and read it one by one.
+// The elements of an unkeyed container, one after the other. In: calls of a type's init(from:).
+// Out: the elements, written out or packed: a type may encode an array as a whole and read it one
+// by one.
 
 struct NativeUnkeyedDecoding: UnkeyedDecodingContainer {
     private let block: ByteBlock

@@ -2,6 +2,7 @@
 // out: as BatchCoder says (ValueCodec.swift).
 
 internal import FoundationEssentials
+private import Glibc
 
 /// Numbers: a whole batch is one copy.
 struct FixedCoder<Value>: BatchCoder {
@@ -128,10 +129,17 @@ struct StringCoder: BatchCoder {
     }
 
     /// - Throws: `.undecodable` for bytes that are no UTF-8: repaired text would be another value.
-    @inline(__always)
     static func text(_ bytes: UnsafeRawBufferPointer) throws -> String {
+        // Several times as fast as String(validating:as:): what was not repaired is the same.
         let utf8 = bytes.assumingMemoryBound(to: UInt8.self)
-        guard let text = String(validating: utf8, as: UTF8.self) else {
+        var text = String(decoding: utf8, as: UTF8.self)
+        let isSame = text.withUTF8 { copy in
+            guard copy.count == bytes.count, let here = copy.baseAddress,
+                let there = bytes.baseAddress
+            else { return copy.count == bytes.count }
+            return memcmp(here, there, bytes.count) == 0
+        }
+        guard isSame else {
             throw RunnerError(.undecodable, "Bytes that are not UTF-8 are no String.")
         }
         return text

@@ -1,5 +1,5 @@
-// Values of one static type as bytes. In: values, or a segment. Out: a segment, or values. Which way
-// of coding a type has is decided once, here; batches then run in the code of that way
+// Values of one static type as bytes. In: values, or a segment. Out: a segment, or values. Which
+// way of coding a type has is decided once, here; batches then run in the code of that way
 // (PlainCoders.swift, CodableCoder.swift, JSONCoder.swift). Client and runner share this file, and
 // nothing on the way between them looks into the bytes.
 

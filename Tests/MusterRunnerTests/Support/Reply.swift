@@ -98,6 +98,15 @@ struct Outcomes<Value> {
 }
 
 extension RunnerHarness {
+    /// Items of a chunk whose values have come.
+    func ended(_ wanted: UInt64) -> Set<UInt64> {
+        var ended: Set<UInt64> = []
+        for case .values(wanted, _, let segment) in seen {
+            ended.formUnion(segment.first..<segment.first + UInt64(segment.count))
+        }
+        return ended
+    }
+
     /// Reads until `count` items of a chunk have ended.
     func outcomes<Value>(
         _ count: Int, chunk wanted: UInt64 = 1, _ codec: ValueCodec<Value>
