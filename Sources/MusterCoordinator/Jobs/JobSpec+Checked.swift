@@ -39,6 +39,8 @@ extension JobSpec {
             function.runnerBytes = function.runnerBytes.map { max(1 << 20, $0) }
             spec.workload = .function(function)
             spec.options.reportsRuns = true
+            // A part of a fold cannot be told from the rest of it.
+            if function.folds { spec.options.speculates = false }
         } else {
             spec.options.reportsRuns = false
         }
