@@ -120,6 +120,16 @@ package struct ItemEnvironment: Sendable {
         return block
     }
 
+    /// What all items of the job share, but for these names.
+    func withoutItem(dropping names: [String]) throws(WorkerError) -> EnvironmentBlock {
+        let prefixes = names.map { Array("\($0)=".utf8) }
+        var kept: [[UInt8]] = []
+        for entry in shared.bytes.split(separator: 0) {
+            if !prefixes.contains(where: { entry.starts(with: $0) }) { kept.append(Array(entry)) }
+        }
+        return try EnvironmentBlock(kept)
+    }
+
     /// A number from 0 to 2⁶³-1 that depends on nothing but job seed and index: the index-th output
     /// of the SplitMix64 generator (Steele, Lea, Flood 2014) started with the job's seed.
     package static func seed(job: UInt64, index: UInt64) -> UInt64 {
