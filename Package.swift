@@ -22,6 +22,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "MusterModel", swiftSettings: strict),
+        .target(name: "MusterRunner", dependencies: ["MusterModel"], swiftSettings: strict),
         .target(name: "MusterCore", dependencies: ["MusterModel"], swiftSettings: strict),
         .target(name: "MusterWire", dependencies: ["MusterModel", nioCore], swiftSettings: strict),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -98,7 +99,15 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
-            dependencies: ["MusterWorker", "CSupervisor", nioCore, nioPosix],
+            dependencies: ["MusterWorker", "MusterModel", "CSupervisor", nioCore, nioPosix],
+            swiftSettings: strict),
+        // A program that serves functions which tests of runners and workers call.
+        .executableTarget(
+            name: "muster-test-runner", dependencies: ["MusterRunner"],
+            path: "Tests/Support/TestRunner", swiftSettings: strict),
+        .testTarget(
+            name: "MusterRunnerTests",
+            dependencies: ["MusterRunner", "MusterModel", "muster-test-runner"],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         // Depends on nothing of ours: it runs the `muster` that is built beside it.

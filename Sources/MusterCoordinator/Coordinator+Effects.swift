@@ -69,7 +69,7 @@ extension Coordinator {
         case .ready(let id, let upTo):
             guard let job = jobs[id] else { return }
             job.ready = upTo
-            if !configuration.keepsInputs { job.inputs.drop(below: upTo) }
+            job.inputs.drop(below: upTo) { scheduler.hasUnsuccessful(in: $0, of: id) }
             touch(id)
         case .ended(let id): ended(id)
         case .retire(let worker, let job):

@@ -143,9 +143,6 @@ extension Coordinator {
     }
 
     func retry(_ job: JobRecord, items: [Range<Int>]?) throws -> Int {
-        guard configuration.keepsInputs else {
-            throw MusterError(.conflict, "an embedded cluster keeps no inputs to retry with")
-        }
         let before = scheduler.unsuccessful(of: job.id).count
         let ended = job.ended
         // From now on it is read later and by whoever asks.

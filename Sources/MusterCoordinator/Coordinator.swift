@@ -63,8 +63,6 @@ package final class Coordinator: @unchecked Sendable {
         package var name: String
         /// For spools and the last job's number.
         package var stateDirectory: String
-        /// Inputs stay for `retry`; an embedded cluster ends with its only job.
-        package var keepsInputs: Bool
         package var firstJob: UInt64
         package var audit: @Sendable (AuditEvent) -> Void
         /// Called with each new job's number, before the client hears it.
@@ -73,7 +71,7 @@ package final class Coordinator: @unchecked Sendable {
         package var wallClock: @Sendable () -> Double
 
         package init(
-            cluster: String, name: String, stateDirectory: String, keepsInputs: Bool,
+            cluster: String, name: String, stateDirectory: String,
             firstJob: UInt64 = 0,
             audit: @escaping @Sendable (AuditEvent) -> Void = { _ in },
             recordJob: @escaping @Sendable (UInt64) throws -> Void = { _ in },
@@ -82,7 +80,6 @@ package final class Coordinator: @unchecked Sendable {
             self.cluster = cluster
             self.name = name
             self.stateDirectory = stateDirectory
-            self.keepsInputs = keepsInputs
             self.firstJob = firstJob
             self.audit = audit
             self.recordJob = recordJob

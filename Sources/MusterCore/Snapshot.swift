@@ -84,6 +84,14 @@ extension Scheduler {
             .map { (item: $0.key, state: $0.value) }
     }
 
+    /// Whether any of these items may be asked to run again.
+    package func hasUnsuccessful(in items: Range<Int>, of id: JobID) -> Bool {
+        guard let unsuccessful = jobs[id]?.unsuccessful, !unsuccessful.isEmpty else { return false }
+        return items.count < unsuccessful.count
+            ? items.contains { unsuccessful[$0] != nil }
+            : unsuccessful.keys.contains(where: items.contains)
+    }
+
     /// Workers that hold something of the job.
     package func workers(on id: JobID) -> [WorkerID] {
         (jobs[id]?.knownBy ?? []).filter { workers[$0]?.held[id] != nil }.sorted()

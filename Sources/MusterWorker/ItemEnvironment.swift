@@ -5,6 +5,7 @@
 // once; per item only the last few entries are written behind it.
 
 private import CSupervisor
+private import MusterModel
 
 /// Entries of the form K=V, each ended by NUL, as a launch request carries them.
 package struct EnvironmentBlock: Hashable, Sendable {
@@ -114,7 +115,7 @@ package struct ItemEnvironment: Sendable {
         block.append("MUSTER_ITEM", number)
         block.append("MUSTER_SLOT", place)
         block.append("MUSTER_ATTEMPT", UInt64(clamping: attempt))
-        block.append("MUSTER_SEED", ItemEnvironment.seed(job: seed, index: item))
+        block.append("MUSTER_SEED", ItemSeed.seed(job: seed, index: item))
         block.append("PARALLEL_SEQ", number)
         block.append("PARALLEL_JOBSLOT", place)
         return block
@@ -128,15 +129,6 @@ package struct ItemEnvironment: Sendable {
             if !prefixes.contains(where: { entry.starts(with: $0) }) { kept.append(Array(entry)) }
         }
         return try EnvironmentBlock(kept)
-    }
-
-    /// A number from 0 to 2⁶³-1 that depends on nothing but job seed and index: the index-th output
-    /// of the SplitMix64 generator (Steele, Lea, Flood 2014) started with the job's seed.
-    package static func seed(job: UInt64, index: UInt64) -> UInt64 {
-        var mixed = job &+ (index &+ 1) &* 0x9E37_79B9_7F4A_7C15
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return (mixed ^ mixed >> 31) >> 1
     }
 
     /// The environment of this process as it is now.

@@ -227,7 +227,7 @@ final class Bench: Sendable {
     let loop: any EventLoop
     private let events = NIOLockedValueBox<[AuditEvent]>([])
 
-    init(keepsInputs: Bool = true) throws {
+    init() throws {
         let directory = try TemporaryDirectory()
         let events = events
         self.directory = directory
@@ -236,7 +236,6 @@ final class Bench: Sendable {
             loop: loop,
             configuration: .init(
                 cluster: "c1", name: "here", stateDirectory: directory.path,
-                keepsInputs: keepsInputs,
                 audit: { event in events.withLockedValue { $0.append(event) } },
                 wallClock: { CoordinatorServer.wallClock() }))
     }

@@ -69,11 +69,13 @@ struct StoreTests {
                 }
             }
         }
-        store.drop(below: count - 1)
+        let wanted = 2 * perBatch + 1
+        store.drop(below: count - 1) { $0.contains(wanted) }
         #expect(try store.slices(of: 0..<perBatch).isEmpty)
         #expect(try store.slices(of: (count - 1)..<count).count == 1)
-        store.drop(below: count)
-        #expect(try store.slices(of: 0..<count).isEmpty)
+        #expect(try store.slices(of: wanted..<(wanted + 1)).count == 1)
+        store.drop(below: count) { _ in false }
+        #expect(try store.slices(of: 0..<count).map(\.range) == [(2 * perBatch)..<(3 * perBatch)])
         #expect(try store.slices(of: 5..<5).isEmpty)
     }
 

@@ -1,5 +1,6 @@
 // What an item sees in its environment: the allow-list, the job's entries, its own numbers.
 
+import MusterModel
 import MusterWorker
 import Testing
 
@@ -47,7 +48,7 @@ struct ItemEnvironmentTests {
             "MUSTER_JOB_ID=41", "MUSTER_ITEM=7", "MUSTER_SLOT=2", "MUSTER_ATTEMPT=2",
             "MUSTER_WORKER=w1", "MUSTER_CPUS=3", "PARALLEL_SEQ=7", "PARALLEL_JOBSLOT=2",
             "OMP_NUM_THREADS=3", "RAYON_NUM_THREADS=3", "SWIFT_BACKTRACE=enable=no",
-            "MUSTER_SEED=\(ItemEnvironment.seed(job: 7, index: 6))",
+            "MUSTER_SEED=\(ItemSeed.seed(job: 7, index: 6))",
         ]
         for entry in expected { #expect(entries.contains(Array(entry.utf8)), "\(entry)") }
     }
@@ -75,9 +76,9 @@ struct ItemEnvironmentTests {
             6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423,
         ]
         for (index, output) in published.enumerated() {
-            let seed = ItemEnvironment.seed(job: 1_234_567, index: UInt64(index))
+            let seed = ItemSeed.seed(job: 1_234_567, index: UInt64(index))
             #expect(seed == output >> 1)
         }
-        #expect(ItemEnvironment.seed(job: .max, index: .max) <= UInt64(Int64.max))
+        #expect(ItemSeed.seed(job: .max, index: .max) <= UInt64(Int64.max))
     }
 }

@@ -1,6 +1,8 @@
 /// The inputs of one streamed job: batches as they came, by index. The first ones stay in memory,
-/// further ones go to a spool; leases are cut out of them without looking at an input.
+/// further ones go to a spool; leases are cut out of them without looking at an input. What has
+/// succeeded needs no input again, so only batches with a failure in them stay for `retry`.
 
+import DequeModule
 import MusterModel
 import MusterWire
 import NIOCore
@@ -15,7 +17,10 @@ struct InputStore {
         var place: Place
     }
 
-    private var stored: [Stored] = []
+    /// Ascending, with gaps where batches were dropped.
+    private var stored = Deque<Stored>()
+    /// Entries before this one are final and stay.
+    private var kept = 0
     private var spool: Spool
     private var memoryBytes = 0
     /// The batch read from the spool last: leases go through it in order.
@@ -58,22 +63,25 @@ struct InputStore {
         return slices
     }
 
-    /// Drops whole batches below `item`: their items are final and will not be asked for again.
-    mutating func drop(below item: Int) {
-        let n = stored.prefix { $0.items.upperBound <= item }.count
-        guard n > 0 else { return }
-        for entry in stored[..<n] {
-            if case .memory(let batch) = entry.place {
+    /// Drops whole batches below `item`, whose items are final, but for those that may be asked for
+    /// again.
+    mutating func drop(below item: Int, keeping mayComeAgain: (Range<Int>) -> Bool) {
+        while kept < stored.count, stored[kept].items.upperBound <= item {
+            if mayComeAgain(stored[kept].items) {
+                kept += 1
+                continue
+            }
+            if case .memory(let batch) = stored.remove(at: kept).place {
                 memoryBytes -= batch.bytes
             }
         }
-        stored.removeFirst(n)
         if stored.isEmpty { spool.clear() }
     }
 
     mutating func close() {
         spool.close()
         stored = []
+        kept = 0
     }
 
     private mutating func batch(at position: Int) throws -> Segment {

@@ -92,7 +92,7 @@ package final class CoordinatorServer: Administrator {
             loop: loop,
             configuration: .init(
                 cluster: authority.clusterID, name: options.name, stateDirectory: state.path,
-                keepsInputs: true, firstJob: try state.lastJob(), audit: { audit.write($0) },
+                firstJob: try state.lastJob(), audit: { audit.write($0) },
                 recordJob: { try state.recordJob($0) },
                 wallClock: { Self.wallClock() }))
         coordinator.administrator = self
