@@ -100,6 +100,23 @@ package enum Limits {
     /// From TERM to KILL after a first Ctrl-C of `muster run`.
     package static let interruptGraceNanoseconds: Int64 = 5_000_000_000
 
+    // MARK: Runners
+
+    /// From the start of a runner to its word `ready`: interpreters that load large libraries
+    /// from a cold disk take their time.
+    package static let runnerReadyNanoseconds: Int64 = 120_000_000_000
+    /// A runner says that it lives this often while it runs something.
+    package static let runnerBeatNanoseconds: Int64 = 1_000_000_000
+    /// Beats that may be missing before it is killed.
+    package static let runnerSilentBeats = 10
+    /// Between two looks at the memory of a runner that has a limit.
+    package static let runnerMemoryNanoseconds: Int64 = 100_000_000
+    /// An item that is to be stopped may end by itself within this time.
+    package static let runnerStopNanoseconds: Int64 = 20_000_000
+    /// Warm runners that nobody needs stay this long, and at most so many a slot.
+    package static let runnerIdleNanoseconds: Int64 = 60_000_000_000
+    package static let runnersIdlePerSlot = 2
+
     // MARK: Names
 
     /// Bytes of a worker's, user's or job's name.

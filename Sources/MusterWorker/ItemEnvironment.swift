@@ -121,6 +121,16 @@ package struct ItemEnvironment: Sendable {
         return block
     }
 
+    /// What all items of the job share, but for these names.
+    func withoutItem(dropping names: [String]) throws(WorkerError) -> EnvironmentBlock {
+        let prefixes = names.map { Array("\($0)=".utf8) }
+        var kept: [[UInt8]] = []
+        for entry in shared.bytes.split(separator: 0) {
+            if !prefixes.contains(where: { entry.starts(with: $0) }) { kept.append(Array(entry)) }
+        }
+        return try EnvironmentBlock(kept)
+    }
+
     /// The environment of this process as it is now.
     package static func ofThisProcess() -> [[UInt8]] {
         guard var entry = muster_environment() else { return [] }

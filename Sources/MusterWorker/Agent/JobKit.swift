@@ -8,6 +8,7 @@ import NIOCore
 final class JobKit {
     let id: JobID
     let spec: JobSpec
+    let worker: String
     private let command: Command?
     var inputs = LeasedInputs()
     /// Items whose output is sent on while they run (`--lb`).
@@ -22,6 +23,7 @@ final class JobKit {
     init(id: JobID, spec: JobSpec, worker: String, agentEnvironment: [[UInt8]]) throws {
         self.id = id
         self.spec = spec
+        self.worker = worker
         guard case .command(let workload) = spec.workload else {
             command = nil
             return

@@ -8,13 +8,18 @@ import MusterWire
 import NIOCore
 
 struct ReportBox {
+    /// What is in it: records or runs of values.
+    private let kind: Frame.Kind
     private var records = ByteBuffer()
     private var lastFlush = NIODeadline.uptimeNanoseconds(0)
     private var timer: Scheduled<Void>?
 
+    init(_ kind: Frame.Kind) { self.kind = kind }
+
     var bytes: Int { records.readableBytes }
 
     mutating func append(_ record: ResultRecord) { record.encode(into: &records) }
+    mutating func append(_ run: ValueRun) { run.encode(into: &records) }
 
     /// Forgets what was not sent: its connection is gone.
     mutating func clear() {
@@ -41,7 +46,7 @@ struct ReportBox {
         lastFlush = now
         var frames = ByteBufferAllocator().buffer(
             capacity: records.readableBytes + Frame.headerBytes)
-        frames.writeFrame(.results) { $0.writeBuffer(&records) }
+        frames.writeFrame(kind) { $0.writeBuffer(&records) }
         records.clear()
         link.send(frames)
     }

@@ -11,6 +11,9 @@ extension WorkerAgent {
         package var environment: [[UInt8]]
         /// One line for people, for instance "supervisor per slot".
         package var containment: String
+        /// Puts files of jobs where their runners look for them.
+        package var files: any FilePlacing = LocalFiles()
+        package var runners = RunnerRules()
 
         package init(
             slots: Int, directories: PrivateDirectoryBase, environment: [[UInt8]],

@@ -20,7 +20,9 @@ extension WorkerAgent {
         }
         switch job.spec.workload {
         case .probe(let probe): answer(probe, chunk, in: seat)
-        case .command, .function:
+        case .function(let function):
+            runners.start(chunk, of: job, function, in: seat.index)
+        case .command:
             seat.waiting.append(chunk)
             startNext(in: seat)
         }
@@ -28,11 +30,13 @@ extension WorkerAgent {
 
     /// What the chunk has from this item on and the seat has not begun goes back.
     func trim(_ serial: UInt64, from: Int, in seat: SlotSeat) {
+        if runners.trim(serial, from: from, in: seat.index) { return }
         commands.append(
             .returned(slot: seat.index, chunk: serial, seat.giveBack(serial, from: from)))
     }
 
     func kill(_ job: JobID, _ ranges: [Range<Int>], in seat: SlotSeat, grace: Duration) {
+        runners.kill(job, ranges, in: seat.index, grace: grace)
         guard let attempt = seat.occupant?.attempt, attempt.job == job,
             ranges.contains(where: { $0.contains(attempt.item) })
         else { return }
@@ -225,7 +229,7 @@ extension WorkerAgent {
         if reports.bytes >= Limits.batchBytes { flushReports() }
     }
 
-    private static func wallMicroseconds() -> UInt64 {
+    static func wallMicroseconds() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(max(0, time.tv_sec)) * 1_000_000 + UInt64(max(0, time.tv_nsec)) / 1000

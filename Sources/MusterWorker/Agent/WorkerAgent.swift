@@ -20,7 +20,9 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     var jobs: [JobID: JobKit] = [:]
     var link: (any Link)?
     var welcome: Welcome?
-    var reports = ReportBox()
+    var reports = ReportBox(.results)
+    var values = ReportBox(.values)
+    let runners: RunnerPool
     private var outbox = Outbox()
     var commands = Deque<WorkerMachine.Command>()
     private var isStepping = false
@@ -41,6 +43,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         self.configuration = configuration
         self.machine = WorkerMachine(slots: configuration.slots)
         self.seats = (0..<machine.slotCount).map { SlotSeat(index: $0) }
+        runners = RunnerPool(loop: loop, nursery: nursery, configuration: configuration)
+        runners.owner = self
     }
 
     package var hello: Hello {
@@ -80,9 +84,13 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         }
     }
 
-    /// Gives up the supervisors; for the worker's own end.
-    package func close() {
-        loop.execute { [self] in for seat in seats { seat.close() } }
+    /// Gives up the supervisors; for the worker's own end. The future comes when no runner is left.
+    @discardableResult
+    package func close() -> EventLoopFuture<Void> {
+        loop.flatSubmit { [self] in
+            for seat in seats { seat.close() }
+            return runners.close()
+        }
     }
 
     static var now: Instant {
@@ -174,6 +182,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         if isPaused {
             isPaused = false
             for seat in seats { seat.setReading(true) }
+            runners.setReading(true)
         }
         if !stalled.isEmpty {
             releaseStalled()
@@ -195,7 +204,11 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         link = nil
         heartbeat?.cancel()
         reports.clear()
-        if isPaused { for seat in seats { seat.setReading(true) } }
+        values.clear()
+        if isPaused {
+            for seat in seats { seat.setReading(true) }
+            runners.setReading(true)
+        }
         for seat in seats { removeSpare(of: seat) }
         ending = (error, promise)
         step(.abandon(graceNanoseconds: 0))
@@ -207,6 +220,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         guard let (reason, promise) = ending, machine.runningCount == 0 else { return }
         ending = nil
         jobs = [:]
+        runners.forgetAll()
         machine = WorkerMachine(slots: configuration.slots)
         if wasDrained {
             promise.succeed(.drained)
@@ -229,6 +243,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         }
         isStepping = false
         schedule()
+        runners.handOver()
     }
 
     private func perform(_ effect: WorkerMachine.Effect) {
@@ -240,7 +255,9 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         case .release(let id, let ranges):
             for range in ranges { jobs[id]?.inputs.drop(range) }
             outbox.append(.released(id, ranges))
-        case .forget(let id): jobs[id] = nil
+        case .forget(let id):
+            jobs[id] = nil
+            runners.forget(id)
         }
     }
 
@@ -265,6 +282,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         if !isPaused && !link.isWritable {
             isPaused = true
             for seat in seats { seat.setReading(false) }
+            runners.setReading(false)
         }
         // Room may have come back before anybody waited for it.
         if !stalled.isEmpty && link.isWritable { loop.execute { [self] in writable(on: link) } }
@@ -272,8 +290,13 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
 
     func flushReports() {
         guard let link else { return }
-        reports.flush(to: link, on: loop, isIdle: machine.runningCount == 0) { [weak self] in
+        let isIdle = machine.runningCount == 0
+        reports.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
             self?.reports.timerFired()
+            self?.flushReports()
+        }
+        values.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
+            self?.values.timerFired()
             self?.flushReports()
         }
     }

@@ -72,6 +72,9 @@ package final class Nursery: Sendable {
         return Slot.open(descriptor: descriptor, on: eventLoop, onEvent: onEvent)
     }
 
+    /// The nursery's process; nil once collected.
+    var processID: Int32? { state.withLock { $0.pid } }
+
     /// Has the nursery kill everything below it and exit; does not wait for it.
     package func close() {
         state.withLock { state in

@@ -1,0 +1,36 @@
+/// Between the machine and the pool of runners: chunks of functions go down, results come up.
+/// Called by `WorkerAgent.swift`; next is `Runners/RunnerPool.swift`.
+
+import MusterCore
+import MusterModel
+import MusterTransport
+import MusterWire
+import NIOCore
+
+extension WorkerAgent: RunnerPoolOwner {
+    var number: WorkerID? { link == nil ? nil : welcome?.worker }
+    var hasRoom: Bool { link?.isWritable ?? true }
+
+    func deliver(_ record: ResultRecord) {
+        if reports.bytes + record.encodedBytes > Limits.frameBytes / 2 { flushReports() }
+        reports.append(record)
+        if reports.bytes >= Limits.batchBytes { flushReports() }
+    }
+
+    func deliver(_ run: ValueRun) {
+        if values.bytes > 0 && values.bytes + run.encodedBytes > Limits.frameBytes / 2 {
+            flushReports()
+        }
+        values.append(run)
+        if values.bytes >= Limits.batchBytes { flushReports() }
+    }
+
+    func perform(_ commands: [WorkerMachine.Command]) {
+        for command in commands {
+            // Items that fail without being run are held back by nothing else.
+            if case .ended = command, !hasRoom { stalled.append(command) } else { step(command) }
+        }
+    }
+
+    func runnersTurnEnded() { finishTurn() }
+}
