@@ -31,8 +31,10 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "MusterTransport",
-            dependencies: ["MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: strict),
         .target(
             name: "MusterCoordinator",
             dependencies: [

@@ -11,15 +11,20 @@ extension WorkerAgent {
         package var environment: [[UInt8]]
         /// One line for people, for instance "supervisor per slot".
         package var containment: String
+        /// Where files of jobs are kept; nil = they are on this machine (embedded clusters).
+        package var files: String?
+        /// Bytes of them.
+        package var fileCacheBytes = Limits.fileCacheBytes
 
         package init(
             slots: Int, directories: PrivateDirectoryBase, environment: [[UInt8]],
-            containment: String = "subreaper per slot"
+            containment: String = "subreaper per slot", files: String? = nil
         ) {
             self.slots = slots
             self.directories = directories
             self.environment = environment
             self.containment = containment
+            self.files = files
         }
     }
 

@@ -20,6 +20,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     var jobs: [JobID: JobKit] = [:]
     var link: (any Link)?
     var welcome: Welcome?
+    var files: JobFiles
     var reports = ReportBox()
     private var outbox = Outbox()
     var commands = Deque<WorkerMachine.Command>()
@@ -39,6 +40,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         self.loop = loop
         self.nursery = nursery
         self.configuration = configuration
+        self.files = JobFiles(
+            path: configuration.files, limit: configuration.fileCacheBytes)
         self.machine = WorkerMachine(slots: configuration.slots)
         self.seats = (0..<machine.slotCount).map { SlotSeat(index: $0) }
     }
@@ -128,16 +131,18 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     private func handle(_ message: Message) throws {
         switch message {
         case .learn(let id, let spec):
-            jobs[id] = try JobKit(
+            let job = try JobKit(
                 id: id, spec: spec, worker: welcome?.name ?? "",
                 agentEnvironment: configuration.environment)
+            jobs[id] = job
+            let isReady = prepare(job)
             step(
                 .learn(
                     id,
                     JobRules(
                         maxRunning: spec.options.maxPerWorker,
                         delayNanoseconds: spec.options.delayNanoseconds,
-                        chunkItems: spec.options.chunkItems)))
+                        chunkItems: spec.options.chunkItems, isReady: isReady)))
         case .lease(let id, let runs, let batches):
             guard let job = jobs[id] else {
                 throw MusterError(.malformed, "a lease of job \(id), which is unknown here, came")
@@ -149,6 +154,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             step(.stop(id, ranges, graceNanoseconds: grace))
         case .retire(let id): step(.retire(id))
         case .follow(let id, let item): follow(item, of: id)
+        case .file(let part): try take(part)
+        case .noFile(let digest, let reason): lacks(digest, reason)
         case .heartbeat: lastEcho = Self.now
         case .drained:
             wasDrained = true
@@ -195,6 +202,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         link = nil
         heartbeat?.cancel()
         reports.clear()
+        files.clear()
         if isPaused { for seat in seats { seat.setReading(true) } }
         for seat in seats { removeSpare(of: seat) }
         ending = (error, promise)
@@ -240,7 +248,9 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         case .release(let id, let ranges):
             for range in ranges { jobs[id]?.inputs.drop(range) }
             outbox.append(.released(id, ranges))
-        case .forget(let id): jobs[id] = nil
+        case .forget(let id):
+            jobs[id] = nil
+            files.forget(id)
         }
     }
 
