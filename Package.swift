@@ -101,8 +101,10 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
-            dependencies: ["MusterWorker", "MusterModel", "CSupervisor", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "MusterWorker", "CSupervisor", "MusterModel", "MusterWire", "MusterTLS", nioCore,
+                nioPosix,
+            ], swiftSettings: strict),
         // A program that serves functions which tests of runners and workers call.
         .executableTarget(
             name: "muster-test-runner", dependencies: ["MusterRunner"],

@@ -81,8 +81,9 @@ package final class FilePump: @unchecked Sendable {
         guard !isSending, end == nil, link.isWritable else { return }
         do {
             guard try open(), let part = try next() else { return }
-            link.send(.file(part))
+            // First, since sending may find the link writable again and call back at once.
             isSending = true
+            link.send(.file(part))
             link.afterSending(on: loop) { [self] in
                 isSending = false
                 if part.isLast { finish(nil) }
