@@ -1,5 +1,5 @@
 /// A submit with all that belongs to it: where the coordinator lacks files of the job, they are
-/// sent and it is asked again. The files are `LocalFiles.swift`, the parts `MusterTransport/Files`.
+/// sent and it is asked again. The files are `OutgoingFiles.swift`, the parts `MusterTransport/Files`.
 
 package import MusterModel
 import MusterTransport
@@ -44,7 +44,7 @@ extension ClusterConnection {
     /// - Throws: what the coordinator answered with, `.unreachable`, `.system` for a file that
     ///   cannot be read any more.
     package func submit(
-        _ spec: JobSpec, attach: Bool, files: LocalFiles? = nil
+        _ spec: JobSpec, attach: Bool, files: OutgoingFiles? = nil
     ) async throws -> JobID {
         var spec = spec
         if let files { spec.files = files.files }

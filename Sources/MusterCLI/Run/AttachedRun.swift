@@ -13,7 +13,7 @@ struct AttachedRun {
     let isEmbedded: Bool
     let words: [[UInt8]]
     /// What the job takes along; nil = nothing.
-    var files: LocalFiles?
+    var files: OutgoingFiles?
 
     /// Returns the exit code.
     func start(_ spec: JobSpec, _ plan: InputPlan) async throws -> Int32 {

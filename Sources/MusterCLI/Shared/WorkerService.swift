@@ -117,7 +117,7 @@ struct WorkerService {
             configuration: .init(
                 slots: slots, directories: try workDirectories(),
                 environment: ItemEnvironment.ofThisProcess(),
-                files: "\(stateDirectory)/files"))
+                fileCache: "\(stateDirectory)/files"))
         let stopping = NIOLockedValueBox(0)
         Signals.handle([SIGTERM, SIGINT]) { number in
             let count = stopping.withLockedValue { count in

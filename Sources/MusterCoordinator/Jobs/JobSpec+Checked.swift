@@ -94,7 +94,10 @@ extension Workload {
         case .function(let function):
             words =
                 function.command + function.environment
-                + [function.fixed, Bytes(function.function), Bytes(function.fixedFile ?? "")]
+                + [
+                    function.fixed, Bytes(function.function), Bytes(function.fixedFile ?? ""),
+                    function.directory ?? Bytes([]),
+                ]
         }
         return words.reduce(0) { $0 + $1.bytes.count + 8 }
     }

@@ -12,19 +12,19 @@ extension WorkerAgent {
         /// One line for people, for instance "supervisor per slot".
         package var containment: String
         /// Where files of jobs are kept; nil = they are on this machine (embedded clusters).
-        package var files: String?
+        package var fileCache: String?
         /// Bytes of them.
         package var fileCacheBytes = Limits.fileCacheBytes
 
         package init(
             slots: Int, directories: PrivateDirectoryBase, environment: [[UInt8]],
-            containment: String = "subreaper per slot", files: String? = nil
+            containment: String = "subreaper per slot", fileCache: String? = nil
         ) {
             self.slots = slots
             self.directories = directories
             self.environment = environment
             self.containment = containment
-            self.files = files
+            self.fileCache = fileCache
         }
     }
 

@@ -41,7 +41,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         self.nursery = nursery
         self.configuration = configuration
         self.files = JobFiles(
-            path: configuration.files, limit: configuration.fileCacheBytes)
+            path: configuration.fileCache, limit: configuration.fileCacheBytes)
         self.machine = WorkerMachine(slots: configuration.slots)
         self.seats = (0..<machine.slotCount).map { SlotSeat(index: $0) }
     }

@@ -7,7 +7,7 @@ import MusterTLS
 import MusterTransport
 package import NIOCore
 
-package struct LocalFiles: Sendable {
+package struct OutgoingFiles: Sendable {
     /// What goes into `JobSpec.files`.
     package private(set) var files: [JobFile] = []
     private var sources: [String: FilePump.Source] = [:]
