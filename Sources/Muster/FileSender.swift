@@ -1,5 +1,6 @@
 /// A submit with all that belongs to it: where the coordinator lacks files of the job, they are
-/// sent and it is asked again. The files are `OutgoingFiles.swift`, the parts `MusterTransport/Files`.
+/// sent and it is asked again. The files are `OutgoingFiles.swift`, the parts are
+/// `MusterTransport/Files`.
 
 package import MusterModel
 import MusterTransport

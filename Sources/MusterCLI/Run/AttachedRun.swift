@@ -33,7 +33,8 @@ struct AttachedRun {
             memory: memory)
         let watcher = JobWatcher(
             connection: connection, job: job, label: options.job.name ?? commandName,
-            printer: printer, progress: ProgressDisplay(options.output, job: isEmbedded ? nil : job.rawValue),
+            printer: printer,
+            progress: ProgressDisplay(options.output, job: isEmbedded ? nil : job.rawValue),
             isEmbedded: isEmbedded, ownsJob: true)
         watcher.feeder = feeder
         watcher.exitStyle = options.job.exitCode
