@@ -31,8 +31,10 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "MusterTransport",
-            dependencies: ["MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: strict),
         .target(
             name: "MusterCoordinator",
             dependencies: [
@@ -99,8 +101,10 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
-            dependencies: ["MusterWorker", "MusterModel", "CSupervisor", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "MusterWorker", "CSupervisor", "MusterModel", "MusterWire", "MusterTLS", nioCore,
+                nioPosix,
+            ], swiftSettings: strict),
         // A program that serves functions which tests of runners and workers call.
         .executableTarget(
             name: "muster-test-runner", dependencies: ["MusterRunner"],

@@ -20,6 +20,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     var jobs: [JobID: JobKit] = [:]
     var link: (any Link)?
     var welcome: Welcome?
+    var files: JobFiles
     var reports = ReportBox(.results)
     var values = ReportBox(.values)
     let runners: RunnerPool
@@ -41,6 +42,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         self.loop = loop
         self.nursery = nursery
         self.configuration = configuration
+        self.files = JobFiles(
+            path: configuration.fileCache, limit: configuration.fileCacheBytes)
         self.machine = WorkerMachine(slots: configuration.slots)
         self.seats = (0..<machine.slotCount).map { SlotSeat(index: $0) }
         runners = RunnerPool(loop: loop, nursery: nursery, configuration: configuration)
@@ -136,16 +139,18 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     private func handle(_ message: Message) throws {
         switch message {
         case .learn(let id, let spec):
-            jobs[id] = try JobKit(
+            let job = try JobKit(
                 id: id, spec: spec, worker: welcome?.name ?? "",
                 agentEnvironment: configuration.environment)
+            jobs[id] = job
+            let isReady = prepare(job)
             step(
                 .learn(
                     id,
                     JobRules(
                         maxRunning: spec.options.maxPerWorker,
                         delayNanoseconds: spec.options.delayNanoseconds,
-                        chunkItems: spec.options.chunkItems)))
+                        chunkItems: spec.options.chunkItems, isReady: isReady)))
         case .lease(let id, let runs, let batches):
             guard let job = jobs[id] else {
                 throw MusterError(.malformed, "a lease of job \(id), which is unknown here, came")
@@ -157,6 +162,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             step(.stop(id, ranges, graceNanoseconds: grace))
         case .retire(let id): step(.retire(id))
         case .follow(let id, let item): follow(item, of: id)
+        case .file(let part): try take(part)
+        case .noFile(let digest, let reason): lacks(digest, reason)
         case .heartbeat: lastEcho = Self.now
         case .drained:
             wasDrained = true
@@ -204,6 +211,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         link = nil
         heartbeat?.cancel()
         reports.clear()
+        files.clear()
         values.clear()
         if isPaused {
             for seat in seats { seat.setReading(true) }
@@ -258,6 +266,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         case .forget(let id):
             jobs[id] = nil
             runners.forget(id)
+            files.forget(id)
         }
     }
 

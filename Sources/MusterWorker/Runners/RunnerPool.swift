@@ -35,13 +35,14 @@ protocol RunnerPoolOwner: AnyObject {
     /// The worker's number; nil while there is no connection.
     var number: WorkerID? { get }
     func runnersTurnEnded()
+    /// Puts files of jobs where a runner looks for them.
+    func place(_ files: [JobFile], in directory: String) throws
 }
 
 final class RunnerPool {
     let loop: any EventLoop
     let nursery: Nursery
     let directories: PrivateDirectoryBase
-    let files: any FilePlacing
     let rules: RunnerRules
     private let slots: Int
     private let cores: Int
@@ -70,7 +71,6 @@ final class RunnerPool {
         self.loop = loop
         self.nursery = nursery
         directories = configuration.directories
-        files = configuration.files
         rules = configuration.runners
         slots = min(max(1, configuration.slots), Limits.slotsPerWorker)
         cores = UsableCores.ofThisProcess().count
