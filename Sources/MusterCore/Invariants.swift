@@ -21,8 +21,13 @@ extension Scheduler {
             leasesIssued == leasesAnswered + leasesReturned + leasesLost + open,
             "leases issued are not answered + returned + lost + open")
         let ready = all.filter { !$0.draining }
-        expect(readyWorkers == ready.count, "ready workers are miscounted")
-        expect(totalSlots == ready.reduce(0) { $0 + $1.slots }, "slots are miscounted")
+        expect(total.workers == ready.count, "ready workers are miscounted")
+        expect(total.slots == ready.reduce(0) { $0 + $1.slots }, "slots are miscounted")
+        for (platform, count) in byPlatform {
+            let suitable = ready.filter { $0.platform == platform }
+            expect(count.workers == suitable.count && count.workers > 0, "platforms are off")
+            expect(count.slots == suitable.reduce(0) { $0 + $1.slots }, "platforms' slots are off")
+        }
         expect(
             offered == jobs.values.reduce(0) { $0 + $1.leasable }, "offered items are miscounted")
         expect(hungry.isEmpty && !wakesIdle, "somebody was to be looked at and was not")
@@ -94,7 +99,7 @@ extension Scheduler {
         expect(job.heldCount <= job.options.maxRunning ?? .max, "more is out than may run")
         expect(job.cancelledPart(of: job.waiting).isEmpty, "a cancelled item waits")
         for worker in workers.values where worker.room(for: job) > 0 && job.leasable > 0 {
-            let avoiding = readyWorkers > 1 ? job.avoiding[worker.id] : nil
+            let avoiding = suitable(for: job).workers > 1 ? job.avoiding[worker.id] : nil
             let suitable = job.waiting.subtracting(avoiding ?? RangeSet())
             expect(suitable.isEmpty, "an item waits while a slot of \(worker.id) is free")
         }

@@ -77,8 +77,13 @@ package enum Limits {
 
     /// Slots of one worker.
     package static let slotsPerWorker = 4096
-    /// Work that a worker holds beyond its slots, as time: hides the round trip and batches.
+    /// Work that a worker holds beyond its slots, as time: hides the round trip and batches. Where
+    /// single items are reported; its queue is filled when less than half of this is there.
     package static let prefetchNanoseconds: Int64 = 100_000_000
+    /// The same where workers report runs of items: a lease costs as much as thousands of them.
+    package static let leaseWorkNanoseconds: Int64 = 250_000_000
+    /// Less work than this is not leased to a slot, as time: a round trip is a fifth of it.
+    package static let leastLeaseNanoseconds: Int64 = 1_000_000
     /// The same as items, where each has input of its own or an attempt of its own.
     package static let prefetchItems = 16_384
     /// The same for items of an array, which cost nothing on the wire.

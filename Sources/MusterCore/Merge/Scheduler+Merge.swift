@@ -49,7 +49,7 @@ extension Scheduler {
             else {
                 job.end(successes, in: &held)
                 successes = 0..<0
-                mergePart(of: report, at: position, of: &job, in: &held)
+                mergePart(of: report, at: position, of: &job, in: &held, from: id)
                 continue
             }
             guard let state = report.state, state.isFinal else {
@@ -59,7 +59,7 @@ extension Scheduler {
             }
             leasesAnswered += report.items.count
             if state == .succeeded {
-                job.succeed(report)
+                job.succeed(report, on: id)
                 if successes.upperBound != item || successes.isEmpty {
                     job.end(successes, in: &held)
                     successes = item..<item
@@ -76,6 +76,8 @@ extension Scheduler {
             note(here, accepted: settle(report, as: state, of: &job, from: id))
         }
         job.end(successes, in: &held)
+        job.pace.rank(id)
+        held.itemNanoseconds = job.itemNanoseconds(on: id)
         workers[id]?.put(held, of: jobID)
         if !wasLeasable && job.leasable > 0 { wakesIdle = true }
         if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
@@ -86,7 +88,8 @@ extension Scheduler {
     /// A report that does not stand as a whole: of a run of items those count that are still this
     /// worker's, by the attempt that is leased; the rest is refused.
     private mutating func mergePart(
-        of report: Report, at position: Int, of job: inout JobEntry, in held: inout HeldItems
+        of report: Report, at position: Int, of job: inout JobEntry, in held: inout HeldItems,
+        from id: WorkerID
     ) {
         var accepted: [Range<Int>] = []
         if report.state == .succeeded && report.items.count > 1 {
@@ -105,7 +108,7 @@ extension Scheduler {
         leasesAnswered += count
         var part = report
         part.bytes = Int(Double(report.bytes) * Double(count) / Double(report.items.count))
-        job.succeed(part)
+        job.succeed(part, on: id)
         for range in accepted { job.end(range, in: &held) }
         effects.append(.keepPart(position, accepted))
     }

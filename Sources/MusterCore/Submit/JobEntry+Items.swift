@@ -73,10 +73,8 @@ extension JobEntry {
         settle(range)
     }
 
-    mutating func succeed(_ report: Report) {
-        let sample = Double(report.wallNanoseconds) / Double(report.items.count)
-        let weight = report.items.count > 1 ? 0.5 : 0.1
-        meanNanoseconds = meanNanoseconds.map { $0 * (1 - weight) + sample * weight } ?? sample
+    mutating func succeed(_ report: Report, on worker: WorkerID) {
+        pace.learn(report.wallNanoseconds, for: report.items.count, on: worker)
         buffer(report.bytes)
         if !partBytes.isEmpty { partBytes[report.item] = nil }
         if !avoid.isEmpty {

@@ -67,8 +67,7 @@ struct JobEntry: Sendable {
     var bufferedBytes = 0
     /// Of these, output of items that still run or did not succeed: an attempt may take it back.
     var partBytes: [Int: Int] = [:]
-    /// Smoothed time of one item on a worker; nil before the first report.
-    var meanNanoseconds: Double?
+    var pace = JobPace()
     /// Workers that were told about the job.
     var knownBy: Set<WorkerID> = []
     /// No further leases: cancelled or halted.
@@ -89,8 +88,23 @@ struct JobEntry: Sendable {
 
     func attempt(_ item: Int) -> UInt32 { attempts[item] }
 
-    /// While the rate is unknown, an item counts as all the work that a slot may have queued.
-    var estimatedNanoseconds: Double { meanNanoseconds ?? Double(Limits.prefetchNanoseconds) }
+    /// Work that a slot may have queued, as time.
+    var leaseNanoseconds: Double {
+        Double(options.reportsRuns ? Limits.leaseWorkNanoseconds : Limits.prefetchNanoseconds)
+    }
+
+    /// While the rate is unknown, an item counts as all the work that a slot may have queued: so
+    /// first leases are probes.
+    func itemNanoseconds(on worker: WorkerID) -> Double {
+        pace.itemNanoseconds(on: worker) ?? leaseNanoseconds
+    }
+
+    /// Fewer items than these are not worth a lease for so many slots, if more are there.
+    func leastLease(on worker: WorkerID, slots: Int) -> Int {
+        guard options.reportsRuns else { return 0 }
+        let each = max(1, itemNanoseconds(on: worker))
+        return slots * Int(Double(Limits.leastLeaseNanoseconds) / each)
+    }
 
     /// How many items a worker may have queued, whatever its speed: as many as fit what one may
     /// hold in bytes, and no more than single reports are bearable for.
