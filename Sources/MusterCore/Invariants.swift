@@ -81,7 +81,9 @@ extension Scheduler {
                 "more of it is queued than may be")
         }
         expect(job.waiting.itemCount == job.waitingCount, "waiting count is off")
+        parts -= job.secondLeases
         expect(parts == job.waitingCount + job.heldCount, "held count is off")
+        broken += twinViolations(of: job)
         seen.formUnion(job.settled)
         parts += job.settled.itemCount
         if job.head > 0 { seen.insert(contentsOf: 0..<job.head) }
@@ -96,7 +98,9 @@ extension Scheduler {
         expect(!job.ended || job.knownBy.isEmpty, "ended, and workers still know it")
         expect(job.leasable == 0 || job.inRotation, "leasable but not in the rotation")
         expect(job.bufferedBytes >= 0, "buffered bytes are negative")
-        expect(job.heldCount <= job.options.maxRunning ?? .max, "more is out than may run")
+        expect(
+            job.heldCount + job.secondLeases <= job.options.maxRunning ?? .max,
+            "more is out than may run")
         expect(job.cancelledPart(of: job.waiting).isEmpty, "a cancelled item waits")
         for worker in workers.values where worker.room(for: job) > 0 && job.leasable > 0 {
             let avoiding = suitable(for: job).workers > 1 ? job.avoiding[worker.id] : nil
@@ -115,6 +119,35 @@ extension Scheduler {
         }
         for (item, failures) in job.failures {
             expect(failures <= job.options.retries, "item \(item) was retried too often")
+        }
+        return broken
+    }
+
+    /// An item may be with two workers, under two live numbers, and never with three.
+    private func twinViolations(of job: JobEntry) -> [String] {
+        var broken: [String] = []
+        for (item, twin) in job.twins {
+            func expect(_ holds: Bool, _ what: String) {
+                if !holds { broken.append("job \(job.id), item \(item): \(what)") }
+            }
+            let holders = workers.values.filter { $0.holds(item, of: job.id) }.map(\.id)
+            expect(job.options.speculates, "has a twin, and the job does not ask for them")
+            expect(
+                Set(holders) == Set([twin.elder, twin.younger].compactMap { $0 }),
+                "is held by \(holders), and its twin is \(twin)")
+            expect(twin.elderAttempt < job.attempts[item], "its elder's number is not lower")
+        }
+        var seen = RangeSet<Int>()
+        for worker in workers.values {
+            guard let held = worker.held[job.id] else { continue }
+            for item in seen.intersection(held.ranges).ranges.joined()
+            where job.twins[item]?.younger == nil {
+                broken.append("job \(job.id), item \(item): held twice and no twin")
+            }
+            seen.formUnion(held.ranges)
+        }
+        if job.options.speculates && !job.isFinished && !speculative.contains(job.id) {
+            broken.append("job \(job.id): its long items are not looked at")
         }
         return broken
     }

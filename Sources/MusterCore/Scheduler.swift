@@ -38,6 +38,13 @@ package struct Scheduler: Sendable {
     var byPlatform: [String: SlotCount] = [:]
     /// When leases are looked at next.
     var expiryCheck: Instant
+    /// Unfinished jobs with second attempts, and when their long items are looked at next; nil =
+    /// at once, if somebody idles.
+    var speculative: Set<JobID> = []
+    var speculationDue: Instant?
+    /// Items that wait for another worker than the one they failed on.
+    var avoidances = Avoidances()
+    var now: Instant
     /// Effects of the command at hand.
     var effects: [Effect] = []
 
@@ -48,14 +55,23 @@ package struct Scheduler: Sendable {
     var leasesLost = 0
 
     package init(now: Instant) {
+        self.now = now
         expiryCheck = now.advanced(byNanoseconds: Limits.heartbeatNanoseconds)
     }
 
     /// When `tick` is due; nil while nothing waits for time.
-    package var nextDeadline: Instant? { workers.isEmpty ? nil : expiryCheck }
+    package var nextDeadline: Instant? {
+        if workers.isEmpty { return nil }
+        var due = expiryCheck
+        if let look = speculationDue { due = min(due, look) }
+        if let avoidance = avoidances.first { due = min(due, avoidance.end) }
+        return due
+    }
 
     /// Takes one command and returns what is to be done, in this order.
     package mutating func handle(_ command: Command, now: Instant) -> [Effect] {
+        self.now = now
+        endAvoidances()
         switch command {
         case .submit(let job, let options, let count): submit(job, options, count: count)
         case .itemsArrived(let job, let count, let bytes):
@@ -82,6 +98,7 @@ package struct Scheduler: Sendable {
             if now >= expiryCheck { expire(now: now) }
         }
         dispatch()
+        speculate(now: now)
         // Handed over and not copied, so that the driver's list does not make the next one copy.
         defer { effects = [] }
         return effects
@@ -101,12 +118,14 @@ package struct Scheduler: Sendable {
         var job = job
         job.offered = job.leasable
         offered &+= job.offered
+        if job.options.speculates && !job.isFinished { speculative.insert(job.id) }
         if job.offered > 0 && !job.inRotation {
             job.inRotation = true
             rotation.append(job.id, priority: job.options.priority)
         }
         if job.isFinished && !job.ended {
             job.ended = true
+            speculative.remove(job.id)
             job.pace.forgetWorkers()
             effects.append(.ended(job.id))
             for worker in job.knownBy.sorted() {

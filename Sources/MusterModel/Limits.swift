@@ -73,6 +73,12 @@ package enum Limits {
     /// at night is there in the morning.
     package static let retentionNanoseconds: Int64 = 86_400_000_000_000
 
+    /// A failed item waits at most so long for another worker than the one it failed on.
+    package static let retryElsewhereNanoseconds: Int64 = 500_000_000
+    /// No item counts as unusually long before it has run for so long (`--speculate`): far above
+    /// `reportDelayNanoseconds` and a round trip, in which its result may be on its way.
+    package static let speculationNanoseconds: Int64 = 20_000_000
+
     // MARK: Workers
 
     /// Slots of one worker.

@@ -71,7 +71,7 @@ extension Scheduler {
             // With other workers about, a failed item goes to one of them.
             let avoiding = suitable(for: job).workers > 1 ? id : nil
             let ranges = job.take(min(most, leasable), avoiding: avoiding)
-            if !ranges.isEmpty { lease(ranges, of: &job, to: &worker) }
+            if !ranges.isEmpty { leaseFirst(ranges, of: &job, to: &worker) }
             if job.leasable > 0 {
                 job.inRotation = true
                 passedOver.append((jobID, job.options.priority))
@@ -101,18 +101,22 @@ extension Scheduler {
         return max(job.leastLease(on: worker.id, slots: worker.slots), Int(share))
     }
 
-    private mutating func lease(
+    private mutating func leaseFirst(
         _ ranges: [Range<Int>], of job: inout JobEntry, to worker: inout WorkerEntry
     ) {
-        var runs: [LeaseRun] = []
         for range in ranges {
             job.heldCount += range.count
             leasesIssued += range.count
-            runs += job.attempts.runs(of: range)
         }
+        lease(ranges, of: &job, to: &worker)
+    }
+
+    mutating func lease(
+        _ ranges: [Range<Int>], of job: inout JobEntry, to worker: inout WorkerEntry
+    ) {
         worker.hold(ranges, of: job)
         worker.knows.insert(job.id)
         job.knownBy.insert(worker.id)
-        effects.append(.lease(worker.id, job.id, runs))
+        effects.append(.lease(worker.id, job.id, ranges.flatMap(job.attempts.runs)))
     }
 }

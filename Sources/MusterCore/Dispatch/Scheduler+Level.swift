@@ -103,22 +103,25 @@ extension Scheduler {
         wakesIdle = true
         put(worker)
         if !owned.isEmpty, var job = take(jobID) {
-            let count = job.heldCount
-            takeBack(owned, of: &job)
-            leasesReturned += count - job.heldCount
+            leasesReturned += owned.itemCount
+            let (alone, old) = job.part(owned, from: id)
+            takeBack(alone, old: old, of: &job)
             put(job)
         }
         checkDrained(id)
     }
 
-    private mutating func takeBack(_ owned: RangeSet<Int>, of job: inout JobEntry) {
+    /// - Parameter old: those whose attempt was not the item's last.
+    private mutating func takeBack(
+        _ owned: RangeSet<Int>, old: [Int], of job: inout JobEntry
+    ) {
         let head = job.head
         for range in owned.ranges { job.heldCount -= range.count }
         let cancelled = job.cancelledPart(of: owned)
         conclude(cancelled, of: &job)
         for range in owned.subtracting(cancelled).ranges { job.wait(range) }
         // It had said something of them, so they had started: no part may meet the next attempt's.
-        let started = job.partBytes.keys.filter(owned.contains).sorted()
+        let started = Set(job.partBytes.keys.filter(owned.contains)).union(old).sorted()
         for item in started {
             job.dropParts(of: item)
             guard !cancelled.contains(item) else { continue }

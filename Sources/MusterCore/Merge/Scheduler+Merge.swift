@@ -45,7 +45,7 @@ extension Scheduler {
             let item = report.item
             let here = position..<(position + 1)
             guard held.ranges.containsAll(report.items), !successes.overlaps(report.items),
-                job.attempts.areAll(report.items, at: report.attempt)
+                job.areLive(report.items, at: report.attempt, on: id)
             else {
                 job.end(successes, in: &held)
                 successes = 0..<0
@@ -53,6 +53,7 @@ extension Scheduler {
                 continue
             }
             guard let state = report.state, state.isFinal else {
+                win(item, of: &job, on: id)
                 job.keepPart(of: item, bytes: report.bytes)
                 note(here, accepted: true)
                 continue
@@ -66,13 +67,20 @@ extension Scheduler {
                 }
                 successes = successes.lowerBound..<report.items.upperBound
                 note(here, accepted: true)
+                if !job.twins.isEmpty { win(item, of: &job, on: id) }
                 continue
             }
             job.end(successes, in: &held)
             successes = 0..<0
             held.remove(item..<(item + 1))
-            job.heldCount -= 1
             workers[id]?.mayComeAgain = true
+            // Another attempt at it goes on, and decides.
+            if job.twins[item]?.younger != nil, job.part(item, from: id) {
+                avoid(item, of: &job, on: id)
+                note(here, accepted: false)
+                continue
+            }
+            job.heldCount -= 1
             note(here, accepted: settle(report, as: state, of: &job, from: id))
         }
         job.end(successes, in: &held)
@@ -94,7 +102,7 @@ extension Scheduler {
         var accepted: [Range<Int>] = []
         if report.state == .succeeded && report.items.count > 1 {
             for part in held.ranges.parts(in: report.items) {
-                for run in job.attempts.runs(of: part) where run.attempt == report.attempt {
+                for run in job.liveRuns(of: part, on: id) where run.attempt == report.attempt {
                     accepted.append(run.items)
                 }
             }
@@ -109,8 +117,11 @@ extension Scheduler {
         var part = report
         part.bytes = Int(Double(report.bytes) * Double(count) / Double(report.items.count))
         job.succeed(part, on: id)
-        for range in accepted { job.end(range, in: &held) }
         effects.append(.keepPart(position, accepted))
+        for range in accepted {
+            for item in job.twinned(in: range) { win(item, of: &job, on: id) }
+            job.end(range, in: &held)
+        }
     }
 
     /// Runs of equal answers become one effect.
@@ -133,7 +144,7 @@ extension Scheduler {
         let item = report.item
         if state != .cancelled, !job.isCancelled(item), job.spendBudget(of: item, on: state) {
             raiseAttempt(item..<(item + 1), of: &job)
-            job.avoid[item] = id
+            avoid(item, of: &job, on: id)
             job.wait(item..<(item + 1))
             wakesIdle = true
             return false

@@ -34,10 +34,11 @@ extension Scheduler {
         for (jobID, held) in worker.held.sorted(by: { $0.key < $1.key }) {
             guard var job = take(jobID) else { continue }
             let head = job.head
-            job.heldCount -= held.count
             job.counts.lost += held.count
             leasesLost += held.count
-            lose(held.ranges, running: running[jobID] ?? RangeSet(), of: &job)
+            let alone = job.part(held.ranges, from: id).alone
+            job.heldCount -= alone.itemCount
+            lose(alone, running: running[jobID] ?? RangeSet(), of: &job)
             if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
             haltIfDue(&job)
             put(job)

@@ -30,6 +30,12 @@ package struct JobCounts: Hashable, Sendable {
     }
 }
 
+/// Where an item runs, and since when as far as anybody looked.
+struct Watch: Sendable {
+    var worker: WorkerID
+    var since: Instant
+}
+
 struct JobEntry: Sendable {
     let id: JobID
     let options: JobOptions
@@ -51,10 +57,16 @@ struct JobEntry: Sendable {
     /// Final but neither succeeded nor cancelled before running: what `retry --failed` means.
     var unsuccessful: [Int: ItemState] = [:]
     var attempts = AttemptTable()
+    /// Items with a second attempt beside the first.
+    var twins: [Int: Twin] = [:]
+    /// Items that run while nothing is left to lease; candidates for a second attempt.
+    var watched: [Int: Watch] = [:]
+    /// Of jobs with second attempts only.
+    var times = TimeSample()
     /// Failed attempts and lost workers of items that had any, counted apart.
     var failures: [Int: Int] = [:]
     var losses: [Int: Int] = [:]
-    /// Where the item failed last: retries prefer another worker.
+    /// Where the item failed last: for a while retries wait for another worker.
     var avoid: [Int: WorkerID] = [:]
     /// The same for waiting items, by worker.
     var avoiding: [WorkerID: RangeSet<Int>] = [:]
