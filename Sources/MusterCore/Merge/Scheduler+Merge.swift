@@ -75,7 +75,7 @@ extension Scheduler {
             held.remove(item..<(item + 1))
             workers[id]?.mayComeAgain = true
             // Another attempt at it goes on, and decides.
-            if job.twins[item]?.younger != nil, job.part(item, from: id) {
+            if job.part(item, from: id) {
                 avoid(item, of: &job, on: id)
                 note(here, accepted: false)
                 continue
