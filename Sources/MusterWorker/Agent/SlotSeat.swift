@@ -65,6 +65,7 @@ final class SlotSeat {
         try launch.validate()
         if let slot {
             try slot.start(launch)
+            slot.flush()
             return
         }
         pending = launch
@@ -85,6 +86,7 @@ final class SlotSeat {
                 if let launch = seat.pending {
                     seat.pending = nil
                     try slot.start(launch)
+                    slot.flush()
                 }
             } catch {
                 onEvent(.supervisorLost)

@@ -152,6 +152,7 @@ extension WorkerAgent {
         case .supervisorLost:
             seat.lost()
             finish(seat, seat.occupant?.isStopped ?? false ? .cancelled : .supervisorLost, nil)
+        case .dropped, .caughtUp: break
         }
         finishTurn()
     }

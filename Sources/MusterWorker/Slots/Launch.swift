@@ -136,6 +136,18 @@ package struct Launch: Hashable, Sendable {
     }
 }
 
+extension Launch {
+    /// Appends a request to drop these launches.
+    static func encodeDrop(_ launches: Range<UInt64>, into buffer: inout ByteBuffer) {
+        buffer.writeMultipleIntegers(
+            UInt32(MUSTER_DROP_BYTES) - 4,
+            UInt8(MUSTER_REQUEST_DROP.rawValue), UInt8(0), UInt16(0),
+            launches.lowerBound,
+            launches.upperBound,
+            endianness: .host)
+    }
+}
+
 /// Bytes of a user's for a message: at most the beginning, without control characters.
 private func quoted(_ bytes: [UInt8]) -> String {
     let text = String(decoding: bytes.prefix(200), as: UTF8.self)
