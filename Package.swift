@@ -58,8 +58,8 @@ let package = Package(
         .executableTarget(
             name: "MusterCLI",
             dependencies: [
-                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
-                "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
+                "CSupervisor", "Muster", "MusterModel", "MusterWire", "MusterTLS",
+                "MusterTransport", "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),

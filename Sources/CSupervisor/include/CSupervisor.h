@@ -85,6 +85,10 @@ int muster_nursery_request(int connection, int *slot);
 // Waits until the nursery is gone and collects it. Returns 0 or an errno.
 int muster_nursery_wait(pid_t pid);
 
+// Runs `program argument` in this process's environment and waits for it, with nothing between
+// vfork, execve and waitpid. Returns the wait status, or -1.
+int muster_floor_run(const char *program, const char *argument);
+
 // Cores the calling thread may run on, or 0 if the kernel does not say.
 int muster_usable_cores(void);
 
