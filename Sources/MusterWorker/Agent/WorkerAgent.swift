@@ -29,7 +29,9 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     private var isPaused = false
     /// Ends of answered probes that wait for room on the connection.
     var stalled: [WorkerMachine.Command] = []
-    private var timer: Scheduled<Void>?
+    /// Seats with launches or endings that have not been passed on.
+    var unflushed: Set<Int> = []
+    private var timer: (due: Instant, task: Scheduled<Void>)?
     private var heartbeat: RepeatedTask?
     private var lastEcho = Instant.zero
     private var beats: UInt64 = 0
@@ -209,7 +211,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             for seat in seats { seat.setReading(true) }
             runners.setReading(true)
         }
-        for seat in seats { removeSpare(of: seat) }
+        for seat in seats { removeSpares(of: seat) }
         ending = (error, promise)
         step(.abandon(graceNanoseconds: 0))
         releaseStalled()
@@ -262,19 +264,26 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     }
 
     private func schedule() {
-        timer?.cancel()
-        timer = nil
-        guard let due = machine.nextDeadline else { return }
+        // A timer that comes too early sets the next one; that is cheaper than to set one for
+        // every chunk.
+        guard let due = machine.nextDeadline, timer.map({ $0.due > due }) ?? true else { return }
+        timer?.task.cancel()
         let at = NIODeadline.uptimeNanoseconds(UInt64(max(0, due.nanoseconds)))
-        timer = loop.scheduleTask(deadline: at) { [weak self] in
+        let task = loop.scheduleTask(deadline: at) { [weak self] in
+            self?.timer = nil
             self?.step(.tick)
             self?.finishTurn()
         }
+        timer = (due, task)
     }
 
     // MARK: Leaving
 
     func finishTurn() {
+        while let place = unflushed.popFirst() {
+            tellEnded(seats[place])
+            seats[place].flush()
+        }
         finishIfIdle()
         guard let link else { return }
         flushReports()

@@ -96,6 +96,11 @@ package struct Launch: Hashable, Sendable {
         }
     }
 
+    /// About what the request takes.
+    package var approximateBytes: Int {
+        argv.reduce(directory.count + environment.bytes.count) { $0 + $1.count }
+    }
+
     /// Appends the launch request.
     ///
     /// - Throws: what ``validate()`` throws; then the buffer is as it was.
