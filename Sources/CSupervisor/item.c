@@ -3,8 +3,8 @@
 //
 // Most items live for a millisecond, so the first moments are spent in one wait for the end; only
 // then pipes and socket are watched. A beat (common.c) ends that wait: a timer for each item would
-// cost more than all other calls here. The supervisor itself keeps the write ends of the pipes open:
-// no wake-up for closed pipes, and the end of an item never hangs on who else holds them.
+// cost more than all other calls here. The supervisor itself keeps the write ends of the pipes
+// open: no wake-up for closed pipes, and the end of an item never hangs on who else holds them.
 #define _GNU_SOURCE
 #include "internal.h"
 
