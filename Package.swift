@@ -31,8 +31,10 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "MusterTransport",
-            dependencies: ["MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: strict),
         .target(
             name: "MusterCoordinator",
             dependencies: [
@@ -58,8 +60,8 @@ let package = Package(
         .executableTarget(
             name: "MusterCLI",
             dependencies: [
-                "CSupervisor", "Muster", "MusterModel", "MusterWire", "MusterTLS",
-                "MusterTransport", "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
+                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
+                "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -99,8 +101,10 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
-            dependencies: ["MusterWorker", "MusterModel", "CSupervisor", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "MusterWorker", "CSupervisor", "MusterModel", "MusterWire", "MusterTLS", nioCore,
+                nioPosix,
+            ], swiftSettings: strict),
         // A program that serves functions which tests of runners and workers call.
         .executableTarget(
             name: "muster-test-runner", dependencies: ["MusterRunner"],

@@ -2,8 +2,8 @@
 /// execve and waitpid, one program for each line of standard input. What it reaches is what this
 /// machine takes to start and end the programs themselves.
 
-private import CSupervisor
 import Dispatch
+import MusterWorker
 import NIOConcurrencyHelpers
 
 enum SpawnLoop {
@@ -12,7 +12,7 @@ enum SpawnLoop {
         let input = NIOLockedValueBox(())
         DispatchQueue.concurrentPerform(iterations: slots) { _ in
             while let line = input.withLockedValue({ _ in readLine() }) {
-                _ = muster_floor_run(program, line)
+                BareStart.run(program, line)
             }
         }
     }
