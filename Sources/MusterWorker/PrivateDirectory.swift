@@ -50,6 +50,7 @@ package final class PrivateDirectoryBase: Sendable {
                 _ = fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW)
                 return PrivateDirectory(
                     name: name, path: path + "/" + name,
+                    pathBytes: Array((path + "/" + name).utf8),
                     changedMicroseconds: Self.changed(status))
             }
             guard errno == EEXIST else { break }
@@ -128,6 +129,7 @@ package final class PrivateDirectoryBase: Sendable {
 package struct PrivateDirectory: Hashable, Sendable {
     fileprivate let name: String
     package let path: String
+    package let pathBytes: [UInt8]
     /// When it was made, by the file system's clock; microseconds since 1970.
     fileprivate let changedMicroseconds: UInt64
 }
