@@ -64,8 +64,9 @@ extension WorkerAgent {
         do {
             var directory = job.directory
             if directory == nil {
-                let own = try seat.spareDirectory ?? configuration.directories.make()
+                let spare = seat.spareDirectory
                 seat.spareDirectory = nil
+                let own = try privateDirectory(of: job, spare: spare)
                 seat.occupant?.directory = own
                 directory = Array(own.path.utf8)
             }
