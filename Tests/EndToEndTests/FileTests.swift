@@ -129,7 +129,7 @@ struct FileTests {
             (["run", "--serve", "cat", "{}", ":::", "1"], "{}"),
             (["run", "--serve", ":::", "1"], "--serve"),
             (["run", "--serve", "cat", ":::", "1", ":::", "2"], "one line for each item"),
-            (["run", "--pool", "thread", "cat"], "--serve"),
+            (["run", "--pool", "process", "cat"], "--serve"),
             (["map"], "FUNCTION"), (["map", "./nowhere:f"], "nowhere"),
             (["map", "./plain:f"], "executable"), (["map", "--local", "x"], "PROGRAM"),
         ]

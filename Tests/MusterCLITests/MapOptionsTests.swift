@@ -119,13 +119,14 @@ struct RunnerFlagTests {
     @Test("A pool needs something that stays, and serving excludes what it cannot do")
     func conflicts() throws {
         for line in [
-            ["--pool", "thread", "cat"], ["--serve", "--lb", "cat"],
+            ["--pool", "process", "cat"], ["--serve", "--lb", "cat"],
+            ["--serve", "--pool", "thread", "cat"],
             ["--serve", "--nice", "3", "cat"], ["--serve", "--dry-run", "cat"],
         ] {
             #expect(throws: (any Error).self, "\(line)") { try parse(line) }
         }
-        let options = try parse(["--serve", "--pool", "thread", "--bf", "a", "cat"])
-        #expect(options.running.serve && options.runners.pool == .thread)
+        let options = try parse(["--serve", "--pool", "process", "--bf", "a", "cat"])
+        #expect(options.running.serve && options.runners.pool == .process)
     }
 
     @Test("A value stands in the item's line as it is, an error as text")

@@ -2,6 +2,7 @@
 // RunOptions+Inputs.swift turns the input flags into sources and settings.
 
 package import ArgumentParser
+import MusterModel
 
 /// How `run` counts into its exit code.
 package enum ExitCodeStyle: String, CaseIterable, ExpressibleByArgument, Sendable {
@@ -61,6 +62,12 @@ package struct RunOptions: ParsableArguments {
             throw UsageError(
                 .conflict, "--pool is for programs that are kept warm; add --serve, or leave it out"
             )
+        }
+        if runners.pool == .thread {
+            throw UsageError(
+                .conflict,
+                "a program that serves lines answers one at a time, so --serve has no use for "
+                    + "--pool thread; leave it out, or write a function for `muster map`")
         }
         let line = try commandLine()
         if input.array != nil, !line.sources.isEmpty {

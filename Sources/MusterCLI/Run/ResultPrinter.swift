@@ -225,9 +225,13 @@ final class ResultPrinter {
 
     /// The last line that the item wrote to stderr, for the summary.
     func lastErrorLine(of record: ResultRecord) -> String {
-        // Why a runner died is said by the ending; its last words follow.
-        if let failure = Self.failure(of: record), record.stderr.readableBytes == 0 {
-            return String(failure.split(separator: "\n").first?.prefix(200) ?? "")
+        switch record.outcome?.ending {
+        case .threw, .badInput, .cannotStart:
+            if let failure = Self.failure(of: record) {
+                return String(failure.split(separator: "\n").first?.prefix(200) ?? "")
+            }
+        // Otherwise the ending says why, and what the runner said last follows.
+        default: break
         }
         let lines = record.stderr.readableBytesView.split(separator: UInt8(ascii: "\n"))
         return lines.last.map { String(decoding: $0.prefix(200), as: UTF8.self) } ?? ""

@@ -12,7 +12,7 @@ enum FilePlacement {
     /// - Throws: `MusterError.system` naming the file and the reason.
     /// - Parameter content: where a file's content lies.
     static func place(
-        _ files: [JobFile], in path: String, content: (JobFile) -> String
+        _ files: [JobFile], in path: String, content: (JobFile) throws -> String
     ) throws {
         let base = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard base >= 0 else { throw failure("open", path) }
@@ -21,7 +21,7 @@ enum FilePlacement {
             guard file.isWellFormed else {
                 throw MusterError(.system, "a file of the job has the name '\(file.name)'")
             }
-            try place(file, content(file), below: base)
+            try place(file, try content(file), below: base)
         }
     }
 
