@@ -127,7 +127,8 @@ struct Root: ParsableCommand {
             """,
         version: "muster \(Version.program)",
         subcommands: [
-            RunCommand.self, SubmitCommand.self, JobGroup.self, ShortListJobs.self, AttachJob.self,
+            RunCommand.self, SubmitCommand.self, MapCommand.self, JobGroup.self, ShortListJobs.self,
+            AttachJob.self,
             WaitJob.self, ShowResults.self, ShowLogs.self, CancelJob.self, RetryJob.self,
             ExplainJob.self, StatusCommand.self, CoordinatorGroup.self, WorkerGroup.self,
             JoinCommand.self, TokenGroup.self, LoginCommand.self, ClusterGroup.self,
@@ -135,7 +136,7 @@ struct Root: ParsableCommand {
         ])
 
     static let verbs = [
-        "run", "submit", "job", "ps", "attach", "wait", "results", "logs", "cancel", "retry",
+        "run", "submit", "map", "job", "ps", "attach", "wait", "results", "logs", "cancel", "retry",
         "explain", "status", "coordinator", "worker", "join", "token", "login", "cluster",
         "benchmark", "completions", "help",
     ]
@@ -163,6 +164,20 @@ struct SubmitCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await RunLauncher(options: options, detaches: true, verb: "submit").launch()
+    }
+}
+
+struct MapCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "map",
+        abstract: "Call a program's function for each line of JSON; results in input order.")
+    @OptionGroup var options: MapOptions
+
+    func run() async throws {
+        var launcher = RunLauncher(
+            options: try options.asRun(), detaches: options.job.detach, verb: "map")
+        launcher.target = try options.target()
+        try await launcher.launch()
     }
 }
 

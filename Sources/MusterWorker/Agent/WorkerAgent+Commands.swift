@@ -28,7 +28,7 @@ extension WorkerAgent {
         do {
             var path = job.directory
             if path == nil {
-                let own = try seat.spareDirectories.popLast() ?? configuration.directories.make()
+                let own = try privateDirectory(of: job, spare: seat.spareDirectories.popLast())
                 occupant.directory = own
                 path = own.pathBytes
             }
