@@ -99,7 +99,10 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
-            dependencies: ["MusterWorker", "MusterModel", "CSupervisor", nioCore, nioPosix],
+            dependencies: [
+                "MusterWorker", "MusterModel", "MusterWire", "MusterTransport", "MusterTLS",
+                "CSupervisor", "muster-test-runner", nioCore, nioPosix,
+            ],
             swiftSettings: strict),
         // A program that serves functions which tests of runners and workers call.
         .executableTarget(

@@ -10,7 +10,7 @@ import NIOCore
 extension Runner {
     func ended(_ process: RunnerProcess, _ end: RunnerEnd) {
         defer { pool.turnEnded() }
-        guard let life, life.process === process else { return pool.dismissed(process) }
+        guard let life, life.process === process else { return }
         let culprits = life.watch.culprits ?? running()
         self.life = nil
         for due in life.trimsDue { due.chunk.trimsDue = 0 }

@@ -37,7 +37,7 @@ protocol RunnerPoolOwner: AnyObject {
     func runnersTurnEnded()
 }
 
-final class RunnerPool {
+final class RunnerPool: RunnerProcessOwner {
     let loop: any EventLoop
     let nursery: Nursery
     let directories: PrivateDirectoryBase
@@ -210,7 +210,7 @@ final class RunnerPool {
     /// Lets a process exit by itself, and ends it when it does not.
     func dismiss(_ process: RunnerProcess) {
         leaving[ObjectIdentifier(process)] = process
-        process.setReading(true)
+        process.owner = self
         process.hangUp()
         let me = NIOLoopBound(process, eventLoop: loop)
         loop.scheduleTask(in: .nanoseconds(Limits.killGraceNanoseconds)) {
@@ -218,8 +218,15 @@ final class RunnerPool {
         }
     }
 
-    func dismissed(_ process: RunnerProcess) {
+
+    // MARK: Processes that leave
+
+    func received(_ bytes: ByteBuffer, from process: RunnerProcess) {}
+    func receivedAll(from process: RunnerProcess) {}
+
+    func ended(_ process: RunnerProcess, _ end: RunnerEnd) {
         leaving[ObjectIdentifier(process)] = nil
+        process.home.remove()
         closeIfDone()
     }
 
