@@ -126,7 +126,9 @@ extension Runner {
 
     /// Lines of a dead runner's stderr that are shown.
     private static let lastLines = 12
-    private static let lastBytes = 4096
+    private static let lastBytes = 8192
+    /// Behind it a Swift program lists addresses, which would push out why it died.
+    private static let addresses = Array("\nCurrent stack trace:\n".utf8)
 
     /// The end of what it wrote, into its file for items or to the worker.
     private func lastWords(of process: RunnerProcess) -> ByteBuffer {
@@ -136,6 +138,9 @@ extension Runner {
             words.append(UInt8(ascii: "\n"))
         }
         words += other
+        if let list = words.firstRange(of: Self.addresses) {
+            words.removeSubrange((list.lowerBound + 1)...)
+        }
         var breaks = 0
         var start = words.endIndex
         while start > words.startIndex {

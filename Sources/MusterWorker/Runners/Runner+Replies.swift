@@ -186,7 +186,8 @@ extension Runner {
             ending: life.isReady
                 ? .runnerDied(9) : .cannotStart(stage: .prepare, errno: 0), words: words)
         // Whoever ran then is asked now: the process may still go on to another item.
-        self.life?.watch.culprits = running()
+        let culprits = running()
+        self.life?.watch.culprits = culprits
         life.process.kill(grace: .zero)
     }
 }

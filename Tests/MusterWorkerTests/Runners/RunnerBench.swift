@@ -81,6 +81,7 @@ final class RunnerBench: LinkDelegate {
         let left = try FileManager.default.contentsOfDirectory(atPath: folder)
         #expect(left == [])
         try FileManager.default.removeItem(atPath: folder)
+        try? FileManager.default.removeItem(atPath: folder + ".py")
     }
 
     func received(_ messages: [Message], on link: any Link) {

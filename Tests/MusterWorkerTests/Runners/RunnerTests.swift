@@ -160,7 +160,7 @@ struct RunnerTests {
         let partials = answers.values.compactMap { $0.number }
         let sum = partials.reduce(0, +)
         #expect(sum == 5_000_050_000)
-        #expect(partials.count < 1000)
+        #expect(partials.count < 50_000)
         try await bench.close()
     }
 
