@@ -31,8 +31,10 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "MusterTransport",
-            dependencies: ["MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix],
-            swiftSettings: strict),
+            dependencies: [
+                "MusterModel", "MusterWire", "MusterTLS", nioCore, nioPosix,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: strict),
         .target(
             name: "MusterCoordinator",
             dependencies: [
@@ -102,8 +104,7 @@ let package = Package(
             dependencies: [
                 "MusterWorker", "MusterModel", "MusterWire", "MusterTransport", "MusterTLS",
                 "CSupervisor", "muster-test-runner", nioCore, nioPosix,
-            ],
-            swiftSettings: strict),
+            ], swiftSettings: strict),
         // A program that serves functions which tests of runners and workers call.
         .executableTarget(
             name: "muster-test-runner", dependencies: ["MusterRunner"],

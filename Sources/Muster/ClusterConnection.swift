@@ -54,6 +54,7 @@ package final class ClusterConnection: LinkDelegate {
     }
     private let state = NIOLockedValueBox(State())
     private let loop: any EventLoop
+    let sender: FileSender
     private let ended: EventLoopPromise<Void>
 
     package init(link: any Link, welcome: Welcome, loop: any EventLoop) {
@@ -61,6 +62,7 @@ package final class ClusterConnection: LinkDelegate {
         self.welcome = welcome
         self.loop = loop
         self.ended = loop.makePromise()
+        self.sender = FileSender(link: link, loop: loop)
         link.start(delegate: self, on: loop)
     }
 
@@ -154,7 +156,7 @@ package final class ClusterConnection: LinkDelegate {
         end(error ?? MusterError(.unreachable, "the coordinator closed the connection"))
     }
 
-    package func writable(on _: any Link) {}
+    package func writable(on _: any Link) { sender.pumpOn() }
 
     private func end(_ error: MusterError) {
         let news = state.withLockedValue { state -> State? in
@@ -166,6 +168,7 @@ package final class ClusterConnection: LinkDelegate {
         guard let news else { return }
         for promise in news.requests.values { promise.fail(error) }
         for gauge in news.gauges.values { gauge.close() }
+        sender.close(error)
         for mailbox in news.mailboxes.values { mailbox.put(.lost(error)) }
         ended.succeed()
     }

@@ -26,7 +26,7 @@ package final class EmbeddedCluster: Sendable {
         let coordinator = Coordinator(
             loop: loop,
             configuration: .init(
-                cluster: name, name: name, stateDirectory: spools,
+                cluster: name, name: name, stateDirectory: spools, takesPaths: true,
                 wallClock: wallClock))
         let agent = WorkerAgent(
             loop: loop, nursery: nursery,

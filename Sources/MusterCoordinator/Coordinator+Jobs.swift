@@ -9,7 +9,10 @@ import MusterWire
 import NIOCore
 
 extension Coordinator {
-    func submit(_ spec: JobSpec, by session: ClientSession, attach: Bool) throws -> JobID {
+    /// Makes a job of the spec, or tells which files are missing for it.
+    func submit(
+        _ spec: JobSpec, by session: ClientSession, attach: Bool
+    ) throws -> ControlResponse {
         let unfinished = jobs.values.reduce(0) { $0 + ($1.ended == nil ? 1 : 0) }
         guard unfinished < Limits.unfinishedJobs else {
             throw MusterError(
@@ -17,6 +20,8 @@ extension Coordinator {
                 "\(unfinished) jobs are unfinished, which is the most; put more items into a job")
         }
         let spec = try spec.checked()
+        let missing = try missingFiles(of: spec, from: session)
+        guard missing.isEmpty else { return .missing(missing) }
         let id = JobID(lastJob + 1)
         try configuration.recordJob(id.rawValue)
         lastJob = id.rawValue
@@ -33,8 +38,9 @@ extension Coordinator {
             session.sources.insert(id)
             try run(.submit(id, spec.options, count: nil))
         }
+        if let why = waitsForPlatform(job) { job.note(why) }
         touch(id)
-        return id
+        return .submitted(job: id.rawValue)
     }
 
     func find(_ id: UInt64) throws -> JobRecord {
@@ -143,6 +149,7 @@ extension Coordinator {
     }
 
     func retry(_ job: JobRecord, items: [Range<Int>]?) throws -> Int {
+        try requireFiles(of: job)
         let before = scheduler.unsuccessful(of: job.id).count
         let ended = job.ended
         // From now on it is read later and by whoever asks.
@@ -232,6 +239,7 @@ extension Coordinator {
 
     func workerGone(_ session: WorkerSession, _ error: MusterError?, reason: String? = nil) {
         guard workers.removeValue(forKey: session.id) != nil else { return }
+        session.pump?.close(error ?? MusterError(.unreachable, "the worker left"))
         let why = reason ?? error?.message ?? "connection ended"
         let held = scheduler.view(of: session.id)?.held ?? 0
         for id in scheduler.jobs(on: session.id) {

@@ -36,7 +36,7 @@ extension Coordinator {
                 slots: view.slots, items: view.held, joined: session.joined,
                 silentSeconds: Double(now.nanoseconds(since: view.lastSeen)) / 1e9,
                 finishedItems: session.finishedItems, version: session.version,
-                containment: session.hello.containment)
+                containment: session.hello.containment, platform: session.hello.platform)
         }
     }
 
@@ -81,6 +81,8 @@ extension Coordinator {
             lines.append("it waits for workers: none has joined; `muster join` adds one")
         } else if slots == 0 {
             lines.append("it waits: every worker is draining; `muster worker resume NAME`")
+        } else if let why = waitsForPlatform(job) {
+            lines.append(why)
         } else if view.isFull {
             lines.append(
                 "it waits for item \(view.head + 1): finished results fill the buffer "
@@ -93,6 +95,16 @@ extension Coordinator {
             lines.append("\(view.waiting) items wait for one of \(slots) slots to become free")
         }
         return lines
+    }
+
+    /// Why no worker that has joined can run the job; nil where one can, or none has joined.
+    func waitsForPlatform(_ job: JobRecord) -> String? {
+        guard let platform = job.spec.options.platform, !workers.isEmpty else { return nil }
+        let there = Set(workers.values.map(\.hello.platform)).sorted()
+        guard !there.contains(platform) else { return nil }
+        return "it waits for a worker that runs programs for \(platform): those that have joined "
+            + "run \(there.joined(separator: ", ")); build the program for one of these, or join "
+            + "another worker"
     }
 
     private func explain(_ item: Int, of job: JobRecord) -> [String] {

@@ -46,6 +46,8 @@ package final class Coordinator: @unchecked Sendable {
     /// Names of workers that left, for results that still carry their numbers.
     var workerNames: [WorkerID: String] = [:]
     var lastJob: UInt64
+    /// Files of jobs; nil before the first job that has any.
+    var store: FileStore?
     private var lastWorker: UInt32 = 0
     package weak var administrator: (any Administrator)?
     let started: Instant
@@ -64,6 +66,10 @@ package final class Coordinator: @unchecked Sendable {
         /// For spools and the last job's number.
         package var stateDirectory: String
         package var firstJob: UInt64
+        /// Jobs name their files by path: this process runs them itself (embedded clusters).
+        package var takesPaths: Bool
+        /// Bytes of files kept for jobs.
+        package var fileCacheBytes: Int
         package var audit: @Sendable (AuditEvent) -> Void
         /// Called with each new job's number, before the client hears it.
         package var recordJob: @Sendable (UInt64) throws -> Void
@@ -72,7 +78,8 @@ package final class Coordinator: @unchecked Sendable {
 
         package init(
             cluster: String, name: String, stateDirectory: String,
-            firstJob: UInt64 = 0,
+            firstJob: UInt64 = 0, takesPaths: Bool = false,
+            fileCacheBytes: Int = Limits.fileCacheBytes,
             audit: @escaping @Sendable (AuditEvent) -> Void = { _ in },
             recordJob: @escaping @Sendable (UInt64) throws -> Void = { _ in },
             wallClock: @escaping @Sendable () -> Double
@@ -81,6 +88,8 @@ package final class Coordinator: @unchecked Sendable {
             self.name = name
             self.stateDirectory = stateDirectory
             self.firstJob = firstJob
+            self.takesPaths = takesPaths
+            self.fileCacheBytes = fileCacheBytes
             self.audit = audit
             self.recordJob = recordJob
             self.wallClock = wallClock
@@ -150,7 +159,9 @@ package final class Coordinator: @unchecked Sendable {
                 .malformed,
                 "a worker of \(hello.slots) slots cannot join; 1 to \(Limits.slotsPerWorker) can")
         }
-        guard hello.containment.utf8.count <= 256, version.utf8.count <= 256 else {
+        guard hello.containment.utf8.count <= 256, version.utf8.count <= 256,
+            hello.platform.utf8.count <= Limits.nameBytes
+        else {
             throw MusterError(.malformed, "a worker describes itself in more than 256 bytes")
         }
         // One live session per identity: the newer one is the one that is alive.

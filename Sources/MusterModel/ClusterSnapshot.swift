@@ -133,10 +133,13 @@ package struct WorkerSummary: Hashable, Sendable, Codable {
     package var version: String
     /// How running items are contained on that machine.
     package var containment: String
+    /// What its machine runs, as `linux-x86_64`.
+    package var platform: String
 
     package init(
         name: String, address: String, state: String, slots: Int, items: Int, joined: Double,
-        silentSeconds: Double, finishedItems: Int, version: String, containment: String
+        silentSeconds: Double, finishedItems: Int, version: String, containment: String,
+        platform: String
     ) {
         self.name = name
         self.address = address
@@ -148,6 +151,7 @@ package struct WorkerSummary: Hashable, Sendable, Codable {
         self.finishedItems = finishedItems
         self.version = version
         self.containment = containment
+        self.platform = platform
     }
 }
 

@@ -39,6 +39,9 @@ package struct FunctionWorkload: Hashable, Sendable, Codable {
     package var fixedFile: String?
     /// `NAME=value` from `--env`, put into the runner's environment.
     package var environment: [Bytes] = []
+    /// Where runners work; nil = their private directory. A first word with a slash is looked up
+    /// there.
+    package var directory: Bytes?
     /// Runners see all of the worker's environment and not the allow-list (embedded clusters).
     package var inheritsEnvironment = false
     /// A runner is replaced after so many items; nil = never.

@@ -32,6 +32,10 @@ package final class ChannelLink: Link {
         channel.writeAndFlush(frames, promise: nil)
     }
 
+    package func afterSending(on loop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
+        channel.eventLoop.execute { loop.execute(body) }
+    }
+
     package func close() {
         channel.close(mode: .all, promise: nil)
     }

@@ -31,6 +31,9 @@ package protocol Link: AnyObject, Sendable {
     func close()
     /// False while so much waits to be sent that a source should pause.
     var isWritable: Bool { get }
+    /// Calls back on `loop` when what was sent so far has reached the network or its queue, so
+    /// that `isWritable` knows of it: a source that asks right after sending may ask too early.
+    func afterSending(on loop: any EventLoop, _ body: @escaping @Sendable () -> Void)
 }
 
 package protocol LinkDelegate: AnyObject, Sendable {

@@ -60,6 +60,10 @@ package final class MemoryLink: Link {
         other?.arrive(frames)
     }
 
+    package func afterSending(on loop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
+        loop.execute(body)
+    }
+
     package func close() {
         let other = state.withLockedValue { state -> MemoryLink? in
             if state.isClosed { return nil }

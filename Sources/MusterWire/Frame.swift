@@ -30,6 +30,8 @@ package struct Frame: Sendable {
         case file
         // Life of a session.
         case heartbeat, drain, drained, bye
+        /// Coordinator → worker: a file that it cannot have.
+        case noFile
     }
 
     package var kind: Kind

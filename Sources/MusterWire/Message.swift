@@ -27,6 +27,8 @@ package enum Message: Sendable {
     /// Worker → coordinator: it lacks the file with this SHA-256 (hexadecimal).
     case wanted(String)
     case file(FilePart)
+    /// Coordinator → worker: the file that it wanted will not come, and why.
+    case noFile(String, String)
     case resultsCredit(JobID, bytes: UInt64)
     case progress(JobSummary)
     case jobEnded(JobSummary)
@@ -110,6 +112,11 @@ extension Message {
             buffer.writeFrame(.values) { for run in runs { run.encode(into: &$0) } }
         case .wanted(let digest): buffer.writeFrame(.wanted) { $0.writeString(digest) }
         case .file(let part): buffer.writeFrame(.file) { part.encode(into: &$0) }
+        case .noFile(let digest, let reason):
+            buffer.writeFrame(.noFile) {
+                $0.writeString(digest)
+                $0.writeString(String(reason.prefix(500)))
+            }
         case .resultsCredit(let job, let bytes):
             buffer.writeFrame(.resultsCredit) {
                 $0.writeJob(job)
@@ -180,6 +187,7 @@ extension Message {
             return .values(runs)
         case .wanted: return .wanted(try body.readDigest())
         case .file: return .file(try FilePart.decode(from: &body))
+        case .noFile: return .noFile(try body.readDigest(), try body.readText())
         case .resultsCredit:
             return .resultsCredit(try body.readJob(), bytes: try body.read(UInt64.self))
         case .progress: return .progress(try body.readJSON(JobSummary.self))

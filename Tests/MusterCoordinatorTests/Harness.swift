@@ -227,8 +227,11 @@ final class Bench: Sendable {
     let loop: any EventLoop
     private let events = NIOLockedValueBox<[AuditEvent]>([])
 
-    init() throws {
-        let directory = try TemporaryDirectory()
+    init(
+        in given: TemporaryDirectory? = nil, takesPaths: Bool = false,
+        fileCacheBytes: Int = Limits.fileCacheBytes
+    ) throws {
+        let directory = try given ?? TemporaryDirectory()
         let events = events
         self.directory = directory
         loop = MultiThreadedEventLoopGroup.singleton.next()
@@ -236,6 +239,7 @@ final class Bench: Sendable {
             loop: loop,
             configuration: .init(
                 cluster: "c1", name: "here", stateDirectory: directory.path,
+                takesPaths: takesPaths, fileCacheBytes: fileCacheBytes,
                 audit: { event in events.withLockedValue { $0.append(event) } },
                 wallClock: { CoordinatorServer.wallClock() }))
     }

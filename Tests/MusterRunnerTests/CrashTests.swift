@@ -31,6 +31,15 @@ struct CrashTests {
         #expect(began > 0)
     }
 
+    @Test("Last words are in the runner's own directory, wherever it works")
+    func shared() throws {
+        let runner = try RunnerHarness(workingDirectory: "/")
+        try runner.open("abort")
+        try runner.run([-5], ints)
+        #expect(try runner.end() == -6)
+        #expect(try runner.text("stdout") == "last words of -5\n")
+    }
+
     @Test("A trap leaves the message of the runtime")
     func trap() throws {
         let (runner, status) = try die("trap", -1)

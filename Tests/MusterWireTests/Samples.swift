@@ -32,7 +32,8 @@ enum Samples {
 
     static let worker = WorkerSummary(
         name: "w", address: "1.2.3.4:5", state: "ready", slots: 4, items: 2, joined: 1,
-        silentSeconds: 0.5, finishedItems: 9, version: "0.1.0", containment: "cgroup")
+        silentSeconds: 0.5, finishedItems: 9, version: "0.1.0", containment: "cgroup",
+        platform: "linux-x86_64")
 
     static let status = ClusterStatus(
         cluster: "c", coordinator: "k", version: "0.1.0", pid: 1, upSeconds: 2,
@@ -125,7 +126,7 @@ enum Samples {
             .file(FilePart(digest: digest, offset: 1, total: 4, bytes: ByteBuffer(string: "abc"))),
             .resultsCredit(JobID(11), bytes: 0), .progress(summary), .jobEnded(summary),
             .workerName(WorkerID(1), "wörker"), .heartbeat(.max), .drain, .drained,
-            .bye("farewell"), .bye(""),
+            .bye("farewell"), .bye(""), .noFile(digest, "gone"),
         ]
         return plain + requests.map { .request(.max, $0) } + responses.map { .response(0, $0) }
     }
@@ -175,6 +176,7 @@ func same(_ a: Message, _ b: Message) -> Bool {
         x.count == y.count && zip(x, y).allSatisfy { same($0, $1) }
     case (.wanted(let x), .wanted(let y)): x == y
     case (.file(let x), .file(let y)): x == y
+    case (.noFile(let i, let x), .noFile(let j, let y)): i == j && x == y
     case (.progress(let x), .progress(let y)), (.jobEnded(let x), .jobEnded(let y)): x == y
     case (.workerName(let i, let x), .workerName(let j, let y)): i == j && x == y
     case (.heartbeat(let x), .heartbeat(let y)): x == y

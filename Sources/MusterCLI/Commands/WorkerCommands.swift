@@ -128,6 +128,7 @@ struct WorkerShow: AsyncParsableCommand {
         Output.line("slots        \(worker.slots)")
         Output.line("items        \(worker.items) there now, \(worker.finishedItems) done")
         Output.line("joined       \(Output.time(worker.joined)), muster \(worker.version)")
+        Output.line("platform     \(worker.platform)")
         Output.line("containment  \(worker.containment)")
     }
 }

@@ -12,12 +12,12 @@ struct AttachedRun {
     let options: RunOptions
     let isEmbedded: Bool
     let words: [[UInt8]]
+    /// What the job takes along; nil = nothing.
+    var files: OutgoingFiles?
 
     /// Returns the exit code.
     func start(_ spec: JobSpec, _ plan: InputPlan) async throws -> Int32 {
-        guard case .submitted(let id) = try await connection.request(.submit(spec, attach: true))
-        else { throw MusterError(.malformed, "the coordinator's answer is none to a submit") }
-        let job = JobID(id)
+        let job = try await connection.submit(spec, attach: true, files: files)
         var array: ArrayInput?
         if case .array(let range) = spec.input { array = range }
         let needsInputs =
@@ -33,7 +33,8 @@ struct AttachedRun {
             memory: memory)
         let watcher = JobWatcher(
             connection: connection, job: job, label: options.job.name ?? commandName,
-            printer: printer, progress: ProgressDisplay(options.output, job: isEmbedded ? nil : id),
+            printer: printer,
+            progress: ProgressDisplay(options.output, job: isEmbedded ? nil : job.rawValue),
             isEmbedded: isEmbedded, ownsJob: true)
         watcher.feeder = feeder
         watcher.exitStyle = options.job.exitCode

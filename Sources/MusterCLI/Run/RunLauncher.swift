@@ -76,12 +76,11 @@ struct RunLauncher {
                 connection: connection, options: options, isEmbedded: false, words: words)
             throw ExitStatus(try await run.start(spec, plan))
         }
-        guard case .submitted(let id) = try await connection.request(.submit(spec, attach: false))
-        else { throw MusterError(.malformed, "the coordinator's answer is none to a submit") }
+        let id = try await connection.submit(spec, attach: false)
         if case .stream = spec.input {
-            try InputFeeder(connection: connection, job: JobID(id)).feedAll(plan)
+            try InputFeeder(connection: connection, job: id).feedAll(plan)
             // An answer after the inputs proves that they have arrived.
-            _ = try await connection.request(.job(id))
+            _ = try await connection.request(.job(id.rawValue))
         }
         Output.line("\(id)")
         connection.close()

@@ -116,7 +116,8 @@ struct WorkerService {
             loop: group.next(), nursery: nursery,
             configuration: .init(
                 slots: slots, directories: try workDirectories(),
-                environment: ItemEnvironment.ofThisProcess()))
+                environment: ItemEnvironment.ofThisProcess(),
+                fileCache: "\(stateDirectory)/files"))
         let stopping = NIOLockedValueBox(0)
         Signals.handle([SIGTERM, SIGINT]) { number in
             let count = stopping.withLockedValue { count in

@@ -15,6 +15,7 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
     var readers: [JobID: ResultReader] = [:]
     /// Jobs whose inputs this client still sends.
     var sources: Set<JobID> = []
+    var files = ClientFiles()
 
     init(link: any Link, coordinator: Coordinator) {
         self.link = link
@@ -67,6 +68,9 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
             if coordinator.jobs[job]?.source === self {
                 coordinator.inputEnded(job, cutShort: false)
             }
+        case .file(let part):
+            try require(.client, .admin, to: "send files")
+            try coordinator.take(part, from: self)
         case .resultsCredit(let job, let bytes):
             guard let reader = readers[job] else { return }
             coordinator.acknowledge(bytes, by: reader)
@@ -91,7 +95,7 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         switch request {
         case .submit(let spec, let attach):
             try require(.client, .admin, to: "submit jobs")
-            return .submitted(job: try coordinator.submit(spec, by: self, attach: attach).rawValue)
+            return try coordinator.submit(spec, by: self, attach: attach)
         case .attach(let id, let items, let first, let results, let follow):
             let job = try readable(id, coordinator)
             let spans = try items.map { try Self.ranges($0) }

@@ -23,14 +23,7 @@ extension JobSpec {
                     + "\(Limits.commandBytes)), or more than 256 exit codes mean success; give "
                     + "what is long in a file")
         }
-        guard files.count <= Limits.filesPerJob, files.allSatisfy(\.isWellFormed),
-            files.allSatisfy({ $0.bytes <= Limits.fileBytes })
-        else {
-            throw MusterError(
-                .usage,
-                "a job has at most \(Limits.filesPerJob) files of \(Limits.fileBytes) bytes, each "
-                    + "with a relative path without `..` and its SHA-256")
-        }
+        try checkFiles()
         spec.options.chunkItems = options.chunkItems.map { min(max(1, $0), Limits.chunkItems) }
         if case .function(var function) = workload {
             guard !function.command.isEmpty, function.command.allSatisfy({ !$0.bytes.contains(0) })
@@ -39,6 +32,8 @@ extension JobSpec {
             function.runnerBytes = function.runnerBytes.map { max(1 << 20, $0) }
             spec.workload = .function(function)
             spec.options.reportsRuns = true
+            // A part of a fold cannot be told from the rest of it.
+            if function.folds { spec.options.speculates = false }
         } else {
             spec.options.reportsRuns = false
         }
@@ -56,6 +51,36 @@ extension JobSpec {
         }
         return spec
     }
+
+    private func checkFiles() throws {
+        guard files.count <= Limits.filesPerJob, files.allSatisfy(\.isWellFormed),
+            files.allSatisfy({ $0.bytes <= Limits.fileBytes })
+        else {
+            throw MusterError(
+                .usage,
+                "a job has at most \(Limits.filesPerJob) files of \(Limits.fileBytes) bytes, each "
+                    + "with a relative path without `..` and its SHA-256")
+        }
+        var names: Set<String> = []
+        var sizes: [String: Int] = [:]
+        for file in files {
+            guard names.insert(file.name).inserted else {
+                throw MusterError(.usage, "two files of the job are named \(file.name)")
+            }
+            guard
+                sizes.updateValue(file.bytes, forKey: file.digest) ?? file.bytes == file.bytes
+                    || file.path != nil
+            else { throw MusterError(.usage, "one content cannot have two sizes") }
+        }
+        // At most 1024 sizes of at most 4 GiB: no overflow.
+        guard sizes.values.reduce(0, +) <= Limits.fileCacheBytes else {
+            throw MusterError(
+                .usage, "the files of a job have at most \(Limits.fileCacheBytes) bytes together")
+        }
+        if let platform = options.platform, platform.utf8.count > Limits.nameBytes {
+            throw MusterError(.usage, "a platform's name has at most \(Limits.nameBytes) bytes")
+        }
+    }
 }
 
 extension Workload {
@@ -71,7 +96,10 @@ extension Workload {
         case .function(let function):
             words =
                 function.command + function.environment
-                + [function.fixed, Bytes(function.function), Bytes(function.fixedFile ?? "")]
+                + [
+                    function.fixed, Bytes(function.function), Bytes(function.fixedFile ?? ""),
+                    function.directory ?? Bytes([]),
+                ]
         }
         return words.reduce(0) { $0 + $1.bytes.count + 8 }
     }

@@ -21,6 +21,10 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
     var finishedItems = 0
     /// Asked to leave by `worker stop`: it goes when it has nothing left.
     var leavesWhenDrained = false
+    /// Files on their way to it; nil before the first.
+    var pump: FilePump?
+    /// Files that it was sent.
+    var sentFiles: Set<String> = []
 
     init(
         id: WorkerID, link: any Link, hello: WorkerHello, version: String, joined: Double,
@@ -57,7 +61,7 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
         coordinator.turn { $0.workerGone(self, error) }
     }
 
-    func writable(on _: any Link) {}
+    func writable(on _: any Link) { pump?.pump() }
 
     private func handle(_ message: Message, _ coordinator: Coordinator) throws {
         switch message {
@@ -69,6 +73,7 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
             outbox.append(.heartbeat(count))
             coordinator.touch(self)
             try coordinator.run(.heartbeat(id))
+        case .wanted(let digest): coordinator.send(digest, to: self)
         case .drain:
             leavesWhenDrained = true
             try coordinator.run(.drain(id))

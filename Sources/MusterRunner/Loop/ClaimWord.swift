@@ -4,11 +4,11 @@
 
 internal import Synchronization
 
-final class ClaimWord: Sendable {
+package final class ClaimWord: Sendable {
     /// The next place in the low half, the end in the high half.
     private let word: Atomic<UInt64>
 
-    init(_ range: Range<UInt32> = 0..<0) {
+    package init(_ range: Range<UInt32> = 0..<0) {
         word = Atomic(Self.pack(range.lowerBound, range.upperBound))
     }
 
@@ -19,7 +19,7 @@ final class ClaimWord: Sendable {
 
     /// Both ends as they are this moment.
     @inline(__always)
-    var range: Range<UInt32> {
+    package var range: Range<UInt32> {
         let word = word.load(ordering: .acquiring)
         let next = UInt32(truncatingIfNeeded: word)
         return next..<max(next, UInt32(truncatingIfNeeded: word >> 32))
@@ -32,7 +32,7 @@ final class ClaimWord: Sendable {
 
     /// The next place, which now belongs to the caller; nil when there is none.
     @inline(__always)
-    func takeOne() -> UInt32? {
+    package func takeOne() -> UInt32? {
         var old = word.load(ordering: .relaxed)
         while true {
             let next = UInt32(truncatingIfNeeded: old)
@@ -45,7 +45,7 @@ final class ClaimWord: Sendable {
     }
 
     /// As many next places as there are, at most `count`.
-    func take(_ count: UInt32) -> Range<UInt32> {
+    package func take(_ count: UInt32) -> Range<UInt32> {
         change { range in
             let taken = range.lowerBound..<range.lowerBound + min(UInt32(range.count), count)
             return (taken.upperBound..<range.upperBound, taken)
@@ -53,7 +53,7 @@ final class ClaimWord: Sendable {
     }
 
     /// Ends the range at `end`, or behind what was taken already; returns where.
-    func cut(to end: UInt32) -> UInt32 {
+    package func cut(to end: UInt32) -> UInt32 {
         change { range in
             let end = max(min(end, range.upperBound), range.lowerBound)
             return (range.lowerBound..<end, end)
@@ -61,7 +61,7 @@ final class ClaimWord: Sendable {
     }
 
     /// The second half of what is left, if that is more than one place.
-    func takeHalf() -> Range<UInt32>? {
+    package func takeHalf() -> Range<UInt32>? {
         change { range in
             guard range.count > 1 else { return (range, nil) }
             let middle = range.upperBound - UInt32(range.count / 2)

@@ -1,9 +1,9 @@
 // What items print. In: descriptors 1 and 2. Out: the text that came since the last look, for the
 // item that just ended (MapFunction.swift).
 //
-// Both descriptors are files in the runner's directory, so that what an item wrote before it ended
-// the whole process is still there for the worker. A look costs two system calls; how often one is
-// worth it is decided by the caller.
+// Both descriptors are files in the runner's own directory, so that what an item wrote before it
+// ended the whole process is still there for the worker. A look costs two system calls; how often
+// one is worth it is decided by the caller.
 
 @preconcurrency internal import Glibc
 internal import Synchronization
@@ -28,11 +28,13 @@ final class OutputCapture: @unchecked Sendable {
     private var lost = [1: 0, 2: 0]
     private let watch = Atomic<Int>(0)
 
-    /// Redirects both descriptors into files of the working directory.
-    init() {
+    /// Redirects both descriptors into files of the directory, which is the runner's alone. (The
+    /// working directory may be one that runners share.)
+    init(directory: String) {
         var isOn = true
         for (target, name) in [(Int32(1), "stdout"), (Int32(2), "stderr")] {
-            let file = open(name, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
+            let file = open(
+                "\(directory)/\(name)", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
             if file >= 0 {
                 if dup2(file, target) < 0 { isOn = false }
                 close(file)

@@ -6,7 +6,7 @@ internal import Glibc
 internal import MusterModel
 
 /// How a job's items are run.
-struct OpenRequest: Decodable, Sendable {
+package struct OpenRequest: Decodable, Sendable {
     var job: UInt64
     var function: String
     var values = ValueEncoding.native
@@ -19,7 +19,7 @@ struct OpenRequest: Decodable, Sendable {
         case job, function, values, lanes, seed, worker, clock
     }
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         job = try container.decode(UInt64.self, forKey: .job)
         function = try container.decode(String.self, forKey: .function)
@@ -40,13 +40,13 @@ struct OpenRequest: Decodable, Sendable {
 }
 
 /// What the items of a chunk are called with.
-enum ChunkSource: Sendable {
+package enum ChunkSource: Sendable {
     case segment(Segment)
     /// The first item's integer and what each next one adds.
     case arithmetic(start: Int64, step: Int64)
 }
 
-struct RunRequest: Sendable {
+package struct RunRequest: Sendable {
     var job: UInt64
     var chunk: UInt64
     var attempt: UInt32
@@ -55,14 +55,14 @@ struct RunRequest: Sendable {
     var source: ChunkSource
 }
 
-enum RunnerRequest: Sendable {
+package enum RunnerRequest: Sendable {
     case open(OpenRequest, fixed: ByteBlock)
     case run(RunRequest)
     case trim(chunk: UInt64, end: UInt64)
     case forget(job: UInt64)
 
     /// - Throws: `.truncated` or `.malformed`; this runner cannot go on then.
-    init(kind: UInt8, body: ByteBlock) throws(RunnerError) {
+    package init(kind: UInt8, body: ByteBlock) throws(RunnerError) {
         var cursor = ByteCursor(body)
         switch kind {
         case 1: self = try Self.open(&cursor)
@@ -130,18 +130,18 @@ enum RunnerRequest: Sendable {
 }
 
 /// Takes frames from a descriptor with blocking reads.
-struct FrameReader {
+package struct FrameReader {
     private let descriptor: Int32
     private let buffer = ByteBlock(uninitialized: 256 << 10)
     private var position = 0
     private var filled = 0
 
-    init(descriptor: Int32) { self.descriptor = descriptor }
+    package init(descriptor: Int32) { self.descriptor = descriptor }
 
     /// The next frame; nil at the end of the file.
     ///
     /// - Throws: `.tooLarge` for a body over the limit, `.truncated` when the file ends within it.
-    mutating func next() throws(RunnerError) -> (kind: UInt8, body: ByteBlock)? {
+    package mutating func next() throws(RunnerError) -> (kind: UInt8, body: ByteBlock)? {
         let head = ByteBlock(uninitialized: 5)
         let got = read(into: head)
         if got == 0 { return nil }

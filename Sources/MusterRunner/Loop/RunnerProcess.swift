@@ -47,16 +47,23 @@ package enum RunnerProcess {
         } else {
             progress = ProgressFile(unread: 4096)
         }
+        let folder = try directory(ofPath: variable(requests))
         let requests = try pipe(requests, O_RDONLY)
         let replies = try pipe(replies, O_WRONLY)
         // Programs that functions start are no runners.
         for name in [mark, self.requests, self.replies, self.progress] { unsetenv(name) }
         let writer = ReplyWriter(descriptor: replies)
         let loop = RunnerLoop(
-            functions: functions, writer: writer, capture: OutputCapture(), progress: progress)
+            functions: functions, writer: writer, capture: OutputCapture(directory: folder),
+            progress: progress)
         try loop.ticker.start(loop)
         writer.frame(.ready, flush: true) { $0.append(Ready(functions).text) }
         return (loop, requests)
+    }
+
+    private static func directory(ofPath path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     private static func variable(_ name: String) throws(RunnerError) -> String {

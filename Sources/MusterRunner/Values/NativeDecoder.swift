@@ -1,7 +1,7 @@
 // A value of the native encoding as a Decoder. In: a block, and where the value lies in it. Out:
 // what a type's init(from:) asks for, through NativeKeyedDecoding.swift,
 // NativeUnkeyedDecoding.swift and the single value here. Bytes from anywhere are safe to decode:
-// each length is checked, and what does not fit throws. A decoder that a type keeps keeps the block.
+// each length is checked, and what does not fit throws. A decoder that is kept keeps the block.
 
 private import FoundationEssentials
 

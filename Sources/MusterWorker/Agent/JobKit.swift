@@ -13,6 +13,8 @@ final class JobKit {
     var inputs = LeasedInputs()
     /// Items whose output is sent on while they run (`--lb`).
     var followed: Set<Int> = []
+    /// Why its items cannot run here; each fails with it.
+    var refusal: String?
 
     private struct Command {
         let workload: CommandWorkload

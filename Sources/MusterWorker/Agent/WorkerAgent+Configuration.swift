@@ -11,18 +11,21 @@ extension WorkerAgent {
         package var environment: [[UInt8]]
         /// One line for people, for instance "supervisor per slot".
         package var containment: String
-        /// Puts files of jobs where their runners look for them.
-        package var files: any FilePlacing = LocalFiles()
         package var runners = RunnerRules()
+        /// Where files of jobs are kept; nil = they are on this machine (embedded clusters).
+        package var fileCache: String?
+        /// Bytes of them.
+        package var fileCacheBytes = Limits.fileCacheBytes
 
         package init(
             slots: Int, directories: PrivateDirectoryBase, environment: [[UInt8]],
-            containment: String = "subreaper per slot"
+            containment: String = "subreaper per slot", fileCache: String? = nil
         ) {
             self.slots = slots
             self.directories = directories
             self.environment = environment
             self.containment = containment
+            self.fileCache = fileCache
         }
     }
 

@@ -17,11 +17,15 @@ extension WorkerAgent: RunnerPoolOwner {
         if reports.bytes >= Limits.batchBytes { flushReports() }
     }
 
-    func deliver(_ run: ValueRun) {
-        if values.bytes > 0 && values.bytes + run.encodedBytes > Limits.frameBytes / 2 {
-            flushReports()
+    func deliver(_ runs: [ValueRun]) {
+        let bytes = runs.reduce(0) { $0 + $1.encodedBytes }
+        if runs.count > 1 && bytes > Limits.frameBytes / 2 {
+            // More than a frame can hold.
+            for run in runs { deliver([run]) }
+            return
         }
-        values.append(run)
+        if values.bytes > 0 && values.bytes + bytes > Limits.frameBytes / 2 { flushReports() }
+        for run in runs { values.append(run) }
         if values.bytes >= Limits.batchBytes { flushReports() }
     }
 

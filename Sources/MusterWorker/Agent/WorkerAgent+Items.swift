@@ -18,6 +18,7 @@ extension WorkerAgent {
             }
             return ended(chunk, chunk.items, in: seat)
         }
+        if let why = job.refusal { return fail(chunk, in: seat, because: why) }
         switch job.spec.workload {
         case .probe(let probe): answer(probe, chunk, in: seat)
         case .function(let function):
@@ -218,13 +219,13 @@ extension WorkerAgent {
 
     func report(
         _ attempt: AttemptID, _ outcome: Outcome?, stdout: ByteBuffer = ByteBuffer(),
-        stderr: ByteBuffer = ByteBuffer()
+        stderr: ByteBuffer = ByteBuffer(), value: ByteBuffer = ByteBuffer()
     ) {
         guard link != nil, let number = welcome?.worker else { return }
         reports.append(
             ResultRecord(
                 job: attempt.job, item: attempt.item, attempt: attempt.attempt, outcome: outcome,
-                worker: number, stdout: stdout, stderr: stderr))
+                worker: number, stdout: stdout, stderr: stderr, value: value))
         // A long run of probes must not outgrow a frame.
         if reports.bytes >= Limits.batchBytes { flushReports() }
     }

@@ -20,13 +20,14 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     var jobs: [JobID: JobKit] = [:]
     var link: (any Link)?
     var welcome: Welcome?
+    var files: JobFiles
     var reports = ReportBox(.results)
     var values = ReportBox(.values)
     let runners: RunnerPool
-    private var outbox = Outbox()
+    var outbox = Outbox()
     var commands = Deque<WorkerMachine.Command>()
     private var isStepping = false
-    private var isPaused = false
+    var isPaused = false
     /// Ends of answered probes that wait for room on the connection.
     var stalled: [WorkerMachine.Command] = []
     private var timer: Scheduled<Void>?
@@ -41,6 +42,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         self.loop = loop
         self.nursery = nursery
         self.configuration = configuration
+        self.files = JobFiles(
+            path: configuration.fileCache, limit: configuration.fileCacheBytes)
         self.machine = WorkerMachine(slots: configuration.slots)
         self.seats = (0..<machine.slotCount).map { SlotSeat(index: $0) }
         runners = RunnerPool(loop: loop, nursery: nursery, configuration: configuration)
@@ -136,16 +139,18 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     private func handle(_ message: Message) throws {
         switch message {
         case .learn(let id, let spec):
-            jobs[id] = try JobKit(
+            let job = try JobKit(
                 id: id, spec: spec, worker: welcome?.name ?? "",
                 agentEnvironment: configuration.environment)
+            jobs[id] = job
+            let isReady = prepare(job)
             step(
                 .learn(
                     id,
                     JobRules(
                         maxRunning: spec.options.maxPerWorker,
                         delayNanoseconds: spec.options.delayNanoseconds,
-                        chunkItems: spec.options.chunkItems)))
+                        chunkItems: spec.options.chunkItems, isReady: isReady)))
         case .lease(let id, let runs, let batches):
             guard let job = jobs[id] else {
                 throw MusterError(.malformed, "a lease of job \(id), which is unknown here, came")
@@ -157,6 +162,8 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             step(.stop(id, ranges, graceNanoseconds: grace))
         case .retire(let id): step(.retire(id))
         case .follow(let id, let item): follow(item, of: id)
+        case .file(let part): try take(part)
+        case .noFile(let digest, let reason): lacks(digest, reason)
         case .heartbeat: lastEcho = Self.now
         case .drained:
             wasDrained = true
@@ -204,6 +211,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         link = nil
         heartbeat?.cancel()
         reports.clear()
+        files.clear()
         values.clear()
         if isPaused {
             for seat in seats { seat.setReading(true) }
@@ -216,7 +224,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         finishIfIdle()
     }
 
-    private func finishIfIdle() {
+    func finishIfIdle() {
         guard let (reason, promise) = ending, machine.runningCount == 0 else { return }
         ending = nil
         jobs = [:]
@@ -258,6 +266,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         case .forget(let id):
             jobs[id] = nil
             runners.forget(id)
+            files.forget(id)
         }
     }
 
@@ -269,35 +278,6 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         timer = loop.scheduleTask(deadline: at) { [weak self] in
             self?.step(.tick)
             self?.finishTurn()
-        }
-    }
-
-    // MARK: Leaving
-
-    func finishTurn() {
-        finishIfIdle()
-        guard let link else { return }
-        flushReports()
-        outbox.flush(to: link)
-        if !isPaused && !link.isWritable {
-            isPaused = true
-            for seat in seats { seat.setReading(false) }
-            runners.setReading(false)
-        }
-        // Room may have come back before anybody waited for it.
-        if !stalled.isEmpty && link.isWritable { loop.execute { [self] in writable(on: link) } }
-    }
-
-    func flushReports() {
-        guard let link else { return }
-        let isIdle = machine.runningCount == 0
-        reports.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
-            self?.reports.timerFired()
-            self?.flushReports()
-        }
-        values.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
-            self?.values.timerFired()
-            self?.flushReports()
         }
     }
 }

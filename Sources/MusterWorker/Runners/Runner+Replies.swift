@@ -118,8 +118,9 @@ extension Runner {
 
     /// All that a fold has to say counts at once, or a crash could leave half of a sum.
     private func endFold(_ serial: UInt64) throws {
-        for held in work.complete(serial) ?? [] {
-            try accept(held.values, of: serial, held.wallNanoseconds)
+        guard let all = work.complete(serial) else { return }
+        try pool.together {
+            for held in all { try accept(held.values, of: serial, held.wallNanoseconds) }
         }
     }
 

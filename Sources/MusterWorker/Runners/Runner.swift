@@ -235,8 +235,8 @@ final class Runner: RunnerProcessOwner {
         if let fault = program.refusal(now: now) { return failAll(fault) }
         do {
             let home = try RunnerHome(
-                in: pool.directories, lanes: program.lanes, files: program.key.files,
-                placing: pool.files)
+                in: pool.directories, lanes: program.lanes
+            ) { try pool.owner?.place(program.key.files, in: $0) }
             let launch: Launch
             do {
                 launch = try program.launch(in: home)

@@ -6,37 +6,7 @@
 /// only from plain files that are no links.
 
 import Glibc
-package import MusterModel
-
-/// Puts a job's files where a runner or an item will look for them.
-package protocol FilePlacing: Sendable {
-    /// - Throws: where a file is not at hand or cannot be placed; the message says which.
-    func place(_ files: [JobFile], in directory: String) throws
-}
-
-/// Files that lie on this very machine.
-package struct LocalFiles: FilePlacing {
-    package init() {}
-
-    package func place(_ files: [JobFile], in directory: String) throws {
-        for file in files {
-            guard file.isWellFormed, let path = file.path else {
-                throw MusterError(.system, "the job's file '\(file.name)' is not on this worker")
-            }
-            var folder = directory
-            for part in file.name.split(separator: "/").dropLast() {
-                folder += "/" + part
-                if mkdir(folder, 0o700) != 0 && errno != EEXIST { throw Self.failure(file, errno) }
-            }
-            if symlink(path, directory + "/" + file.name) != 0 { throw Self.failure(file, errno) }
-        }
-    }
-
-    private static func failure(_ file: JobFile, _ number: Int32) -> MusterError {
-        MusterError(
-            .system, "the job's file '\(file.name)' cannot be placed (\(systemMessage(number)))")
-    }
-}
+import MusterModel
 
 final class RunnerHome {
     let directory: PrivateDirectory
@@ -57,12 +27,13 @@ final class RunnerHome {
     let descriptors: (requests: CInt, replies: CInt)
 
     /// - Throws: `WorkerError`, or what placing the files throws.
+    /// - Parameter placeFiles: puts the job's files into the directory.
     init(
-        in base: PrivateDirectoryBase, lanes: Int, files: [JobFile], placing: any FilePlacing
+        in base: PrivateDirectoryBase, lanes: Int, placeFiles: (_ directory: String) throws -> Void
     ) throws {
         let directory = try base.make()
         do {
-            try placing.place(files, in: directory.path)
+            try placeFiles(directory.path)
             let requests = try Self.pipe(directory.path + "/" + Self.requestsName)
             let replies: CInt
             do {

@@ -21,7 +21,10 @@ final class RunnerHarness {
     private(set) var seen: [Reply] = []
 
     /// Starts the test runner, or another program that speaks the protocol, and reads `ready`.
-    init(_ words: [String] = [RunnerHarness.testRunner], lanes: Int = 1) throws {
+    init(
+        _ words: [String] = [RunnerHarness.testRunner], lanes: Int = 1,
+        workingDirectory: String? = nil
+    ) throws {
         let directory = try Self.makeDirectory()
         self.directory = directory
         let names = ["requests", "replies", "progress"].map { "\(directory)/\($0)" }
@@ -42,7 +45,7 @@ final class RunnerHarness {
         replies = Glibc.open(names[1], O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         requests = requestEnds.1
         pid = try Self.start(
-            ["env", "-C", directory] + words, environment: environment)
+            ["env", "-C", workingDirectory ?? directory] + words, environment: environment)
         _ = signal(SIGPIPE, SIG_IGN)
         defer { close(requestEnds.0) }
         guard case .ready = try next() else { throw HarnessError("the first frame is not ready") }
