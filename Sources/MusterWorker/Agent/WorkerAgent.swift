@@ -26,11 +26,13 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     let runners: RunnerPool
     var outbox = Outbox()
     var commands = Deque<WorkerMachine.Command>()
-    private var isStepping = false
-    var isPaused = false
+    var isStepping = false
+    private var isPaused = false
     /// Ends of answered probes that wait for room on the connection.
     var stalled: [WorkerMachine.Command] = []
-    private var timer: Scheduled<Void>?
+    /// Seats with launches or endings that have not been passed on.
+    var unflushed: Set<Int> = []
+    var timer: (due: Instant, task: Scheduled<Void>)?
     private var heartbeat: RepeatedTask?
     private var lastEcho = Instant.zero
     private var beats: UInt64 = 0
@@ -217,14 +219,14 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             for seat in seats { seat.setReading(true) }
             runners.setReading(true)
         }
-        for seat in seats { removeSpare(of: seat) }
+        for seat in seats { removeSpares(of: seat) }
         ending = (error, promise)
         step(.abandon(graceNanoseconds: 0))
         releaseStalled()
         finishIfIdle()
     }
 
-    func finishIfIdle() {
+    private func finishIfIdle() {
         guard let (reason, promise) = ending, machine.runningCount == 0 else { return }
         ending = nil
         jobs = [:]
@@ -239,50 +241,36 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         }
     }
 
-    // MARK: The machine
+    // MARK: Leaving
 
-    /// Runs a command and all that follows from it.
-    func step(_ command: WorkerMachine.Command) {
-        commands.append(command)
-        step()
-    }
-
-    /// Runs the commands that have gathered and all that follows from them.
-    func step() {
-        guard !isStepping else { return }
-        isStepping = true
-        while let next = commands.popFirst() {
-            for effect in machine.handle(next, now: Self.now) { perform(effect) }
+    func finishTurn() {
+        while let place = unflushed.popFirst() {
+            tellEnded(seats[place])
+            seats[place].flush()
         }
-        isStepping = false
-        schedule()
-        runners.handOver()
-    }
-
-    private func perform(_ effect: WorkerMachine.Effect) {
-        switch effect {
-        case .start(let slot, let chunk): start(chunk, in: seats[slot])
-        case .trim(let slot, let serial, let from): trim(serial, from: from, in: seats[slot])
-        case .kill(let slot, let job, let ranges, let grace):
-            kill(job, ranges, in: seats[slot], grace: .nanoseconds(grace))
-        case .release(let id, let ranges):
-            for range in ranges { jobs[id]?.inputs.drop(range) }
-            outbox.append(.released(id, ranges))
-        case .forget(let id):
-            jobs[id] = nil
-            runners.forget(id)
-            files.forget(id)
+        finishIfIdle()
+        guard let link else { return }
+        flushReports()
+        outbox.flush(to: link)
+        if !isPaused && !link.isWritable {
+            isPaused = true
+            for seat in seats { seat.setReading(false) }
+            runners.setReading(false)
         }
+        // Room may have come back before anybody waited for it.
+        if !stalled.isEmpty && link.isWritable { loop.execute { [self] in writable(on: link) } }
     }
 
-    private func schedule() {
-        timer?.cancel()
-        timer = nil
-        guard let due = machine.nextDeadline else { return }
-        let at = NIODeadline.uptimeNanoseconds(UInt64(max(0, due.nanoseconds)))
-        timer = loop.scheduleTask(deadline: at) { [weak self] in
-            self?.step(.tick)
-            self?.finishTurn()
+    func flushReports() {
+        guard let link else { return }
+        let isIdle = machine.runningCount == 0
+        reports.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
+            self?.reports.timerFired()
+            self?.flushReports()
+        }
+        values.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
+            self?.values.timerFired()
+            self?.flushReports()
         }
     }
 }
