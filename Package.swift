@@ -102,8 +102,8 @@ let package = Package(
         .testTarget(
             name: "MusterWorkerTests",
             dependencies: [
-                "MusterWorker", "CSupervisor", "MusterModel", "MusterWire", "MusterTLS", nioCore,
-                nioPosix,
+                "MusterWorker", "MusterModel", "MusterWire", "MusterTransport", "MusterTLS",
+                "CSupervisor", "muster-test-runner", nioCore, nioPosix,
             ], swiftSettings: strict),
         // A program that serves functions which tests of runners and workers call.
         .executableTarget(

@@ -43,6 +43,8 @@ struct HeldChunk: Sendable {
     let expectedNanoseconds: Int64
     /// Asked to give back what it has not begun, and not yet answered.
     var isTrimming = false
+    /// Gave back what it would; it is not asked again before.
+    var askAgainAt: Instant?
     /// Takes much longer than expected: nothing may wait behind it.
     var isLate = false
 

@@ -84,6 +84,10 @@ extension WorkerMachine {
             }
             for place in slots[slot].indices where !slots[slot][place].isTrimming {
                 let held = slots[slot][place]
+                if let again = held.askAgainAt, again > now {
+                    nextDeadline = min(nextDeadline ?? again, again)
+                    continue
+                }
                 guard let next = held.left.ranges.first?.lowerBound else { continue }
                 let from = place == 0 ? next + 1 : next
                 guard let end = held.left.ranges.last?.upperBound, end > from else { continue }

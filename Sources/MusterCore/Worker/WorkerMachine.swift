@@ -199,6 +199,8 @@ package struct WorkerMachine: Sendable {
         // Who gave back little is not asked again before it is late once more.
         slots[slot][place].isTrimming = false
         if slots[slot][place].began != nil { slots[slot][place].began = now }
+        slots[slot][place].askAgainAt = now.advanced(
+            byNanoseconds: Limits.lateChunkNanoseconds)
         let back = slots[slot][place].remove(RangeSet(ranges))
         if !isAbandoned, !back.isEmpty, let entry = jobs[chunk.job] {
             returnedJob = chunk.job

@@ -17,19 +17,30 @@ extension WorkerAgent: RunnerPoolOwner {
         if reports.bytes >= Limits.batchBytes { flushReports() }
     }
 
-    func deliver(_ run: ValueRun) {
-        if values.bytes > 0 && values.bytes + run.encodedBytes > Limits.frameBytes / 2 {
-            flushReports()
+    func deliver(_ runs: [ValueRun]) {
+        let bytes = runs.reduce(0) { $0 + $1.encodedBytes }
+        if runs.count > 1 && bytes > Limits.frameBytes / 2 {
+            // More than a frame can hold.
+            for run in runs { deliver([run]) }
+            return
         }
-        values.append(run)
+        if values.bytes > 0 && values.bytes + bytes > Limits.frameBytes / 2 { flushReports() }
+        for run in runs { values.append(run) }
         if values.bytes >= Limits.batchBytes { flushReports() }
     }
 
     func perform(_ commands: [WorkerMachine.Command]) {
+        // All of them are known before the machine asks for anything: what has ended is no longer
+        // in a runner.
         for command in commands {
             // Items that fail without being run are held back by nothing else.
-            if case .ended = command, !hasRoom { stalled.append(command) } else { step(command) }
+            if case .ended = command, !hasRoom {
+                stalled.append(command)
+            } else {
+                self.commands.append(command)
+            }
         }
+        step()
     }
 
     func runnersTurnEnded() { finishTurn() }

@@ -12,6 +12,11 @@ extension WorkerAgent {
     /// Runs a command and all that follows from it.
     func step(_ command: WorkerMachine.Command) {
         commands.append(command)
+        step()
+    }
+
+    /// Runs the commands that have gathered and all that follows from them.
+    func step() {
         guard !isStepping else { return }
         isStepping = true
         while let next = commands.popFirst() {

@@ -10,7 +10,7 @@ import NIOCore
 extension Runner {
     func ended(_ process: RunnerProcess, _ end: RunnerEnd) {
         defer { pool.turnEnded() }
-        guard let life, life.process === process else { return pool.dismissed(process) }
+        guard let life, life.process === process else { return }
         let culprits = life.watch.culprits ?? running()
         self.life = nil
         for due in life.trimsDue { due.chunk.trimsDue = 0 }
@@ -128,7 +128,9 @@ extension Runner {
 
     /// Lines of a dead runner's stderr that are shown.
     private static let lastLines = 12
-    private static let lastBytes = 4096
+    private static let lastBytes = 8192
+    /// Behind it a Swift program lists addresses, which would push out why it died.
+    private static let addresses = Array("\nCurrent stack trace:\n".utf8)
 
     /// The end of what it wrote, into its file for items or to the worker.
     private func lastWords(of process: RunnerProcess) -> ByteBuffer {
@@ -138,6 +140,9 @@ extension Runner {
             words.append(UInt8(ascii: "\n"))
         }
         words += other
+        if let list = words.firstRange(of: Self.addresses) {
+            words.removeSubrange((list.lowerBound + 1)...)
+        }
         var breaks = 0
         var start = words.endIndex
         while start > words.startIndex {

@@ -100,13 +100,32 @@ extension Runner {
         work.trimmed(serial, end: end)
         chunk.trimsDue -= 1
         if chunk.trimsDue == 0 { giveBack(chunk) }
+        try endFold(serial)
     }
 
     // MARK: Results
 
     private func take(_ values: Segment, of serial: UInt64, _ wall: UInt64) throws {
-        let items = values.range
         life?.watch.lastAnswer = pool.now
+        guard let chunk = work.chunk(of: serial), chunk.job.workload.folds else {
+            return try accept(values, of: serial, wall)
+        }
+        guard work.hold(values, serial, wallNanoseconds: wall) else {
+            throw Self.stranger(values.first)
+        }
+        try endFold(serial)
+    }
+
+    /// All that a fold has to say counts at once, or a crash could leave half of a sum.
+    private func endFold(_ serial: UInt64) throws {
+        guard let all = work.complete(serial) else { return }
+        try pool.together {
+            for held in all { try accept(held.values, of: serial, held.wallNanoseconds) }
+        }
+    }
+
+    private func accept(_ values: Segment, of serial: UInt64, _ wall: UInt64) throws {
+        let items = values.range
         guard let chunk = work.answer(serial, items) else { throw Self.stranger(items.lowerBound) }
         if chunk.early.isEmpty {
             pool.report(values, of: chunk, wallNanoseconds: wall)
@@ -145,14 +164,18 @@ extension Runner {
             let chunk = work.answer(failure.chunk, item..<(item + 1))
         else { throw Self.stranger(item) }
         life?.watch.lastAnswer = pool.now
-        chunk.early[item] = nil
+        // It may have printed before its value turned out to be impossible.
+        var early = chunk.early.removeValue(forKey: item) ?? RunnerChunk.Early()
+        early.stdout.writeImmutableBuffer(failure.stdout)
+        early.stderr.writeImmutableBuffer(failure.stderr)
         let value = ItemFailure(message: failure.message, error: failure.error)
         pool.report(
             pool.outcome(
                 failure.kind == .badInput ? .badInput : .threw,
                 wallNanoseconds: failure.wallNanoseconds), item, of: chunk,
-            stdout: failure.stdout, stderr: failure.stderr, value: value.encoded)
+            stdout: early.stdout, stderr: early.stderr, value: value.encoded)
         over(chunk, item..<(item + 1), wallNanoseconds: failure.wallNanoseconds)
+        try endFold(failure.chunk)
     }
 
     /// What came cannot be understood, so nothing that follows can be.
@@ -164,7 +187,8 @@ extension Runner {
             ending: life.isReady
                 ? .runnerDied(9) : .cannotStart(stage: .prepare, errno: 0), words: words)
         // Whoever ran then is asked now: the process may still go on to another item.
-        self.life?.watch.culprits = running()
+        let culprits = running()
+        self.life?.watch.culprits = culprits
         life.process.kill(grace: .zero)
     }
 }

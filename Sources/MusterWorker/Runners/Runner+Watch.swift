@@ -120,7 +120,8 @@ extension Runner {
     /// Ends the process; who ran pays.
     private func end(_ fault: RunnerFault) {
         guard let life, !life.isEnding else { return }
-        self.life?.watch.culprits = running()
+        let culprits = running()
+        self.life?.watch.culprits = culprits
         self.life?.fault = fault
         life.process.kill(grace: .zero)
     }

@@ -24,10 +24,21 @@ extension RunnerPool {
     /// Values of consecutive items of the chunk.
     func report(_ values: Segment, of held: RunnerChunk, wallNanoseconds: UInt64) {
         guard let number = owner?.number, !held.job.isForgotten else { return }
-        owner?.deliver(
-            ValueRun(
-                job: held.job.id, attempt: held.chunk.attempt, worker: number,
-                wallNanoseconds: wallNanoseconds, values: values))
+        let run = ValueRun(
+            job: held.job.id, attempt: held.chunk.attempt, worker: number,
+            wallNanoseconds: wallNanoseconds, values: values)
+        if isGathering { gathered.append(run) } else { owner?.deliver([run]) }
+    }
+
+    /// Values that are reported within leave in one message, behind all else.
+    func together(_ body: () throws -> Void) rethrows {
+        isGathering = true
+        defer {
+            isGathering = false
+            if !gathered.isEmpty { owner?.deliver(gathered) }
+            gathered = []
+        }
+        try body()
     }
 
     /// One item's result, or a part of it where there is no outcome yet.

@@ -28,7 +28,8 @@ package struct RunnerRules: Sendable {
 /// Where a pool's results and news go.
 protocol RunnerPoolOwner: AnyObject {
     func deliver(_ record: ResultRecord)
-    func deliver(_ run: ValueRun)
+    /// They leave together: in one message.
+    func deliver(_ runs: [ValueRun])
     func perform(_ commands: [WorkerMachine.Command])
     /// A report to the coordinator could not leave now.
     var hasRoom: Bool { get }
@@ -54,16 +55,19 @@ final class RunnerPool {
     private var programs: [RunnerProgram.Key: WeakProgram] = [:]
     private var jobs: [JobID: RunnerJob] = [:]
     private var heldBySlot: [[RunnerChunk]]
-    private var runners: [ObjectIdentifier: Runner] = [:]
+    var runners: [ObjectIdentifier: Runner] = [:]
     /// The longest idle first.
     private var idle: [Runner] = []
-    private var sweep: Scheduled<Void>?
+    var sweep: Scheduled<Void>?
     /// Processes that were asked to exit.
-    private var leaving: [ObjectIdentifier: RunnerProcess] = [:]
+    var leaving: [ObjectIdentifier: RunnerProcess] = [:]
     private var touchedRunners: [Runner] = []
     private var commands: [WorkerMachine.Command] = []
+    /// Values that are to leave together.
+    var gathered: [ValueRun] = []
+    var isGathering = false
     private var isHandingOver = false
-    private var whenClosed: [EventLoopPromise<Void>] = []
+    var whenClosed: [EventLoopPromise<Void>] = []
 
     init(
         loop: any EventLoop, nursery: Nursery, configuration: WorkerAgent.Configuration
@@ -182,7 +186,7 @@ final class RunnerPool {
         sweepLater()
     }
 
-    private func drop(_ runner: Runner) {
+    func drop(_ runner: Runner) {
         idle.removeAll { $0 === runner }
         runners[ObjectIdentifier(runner)] = nil
         if runner.program.shared === runner { runner.program.shared = nil }
@@ -205,48 +209,6 @@ final class RunnerPool {
             { pool.drop(first) }
             pool.sweepLater()
         }
-    }
-
-    /// Lets a process exit by itself, and ends it when it does not.
-    func dismiss(_ process: RunnerProcess) {
-        leaving[ObjectIdentifier(process)] = process
-        process.setReading(true)
-        process.hangUp()
-        let me = NIOLoopBound(process, eventLoop: loop)
-        loop.scheduleTask(in: .nanoseconds(Limits.killGraceNanoseconds)) {
-            me.value.kill(grace: .zero)
-        }
-    }
-
-    func dismissed(_ process: RunnerProcess) {
-        leaving[ObjectIdentifier(process)] = nil
-        closeIfDone()
-    }
-
-    // MARK: The worker's end
-
-    private var isClosing: Bool { !whenClosed.isEmpty }
-
-    /// Ends every runner; the future comes when nothing of them is left.
-    func close() -> EventLoopFuture<Void> {
-        let promise = loop.makePromise(of: Void.self)
-        whenClosed.append(promise)
-        sweep?.cancel()
-        sweep = nil
-        for runner in Array(runners.values) {
-            let process = runner.life?.process
-            drop(runner)
-            process?.kill(grace: .zero)
-        }
-        for process in leaving.values { process.kill(grace: .zero) }
-        closeIfDone()
-        return promise.futureResult
-    }
-
-    private func closeIfDone() {
-        guard isClosing, leaving.isEmpty else { return }
-        for promise in whenClosed { promise.succeed() }
-        whenClosed = []
     }
 
     // MARK: To the agent

@@ -29,7 +29,7 @@ protocol RunnerProcessOwner: AnyObject {
 
 final class RunnerProcess {
     let home: RunnerHome
-    private weak var owner: (any RunnerProcessOwner)?
+    weak var owner: (any RunnerProcessOwner)?
     private let loop: any EventLoop
     private var slot: Slot?
     private var channel: (any NIOCore.Channel)?

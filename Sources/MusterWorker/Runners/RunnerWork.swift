@@ -7,6 +7,7 @@
 
 import MusterCore
 import MusterModel
+import MusterWire
 import NIOCore
 
 /// A chunk of the machine at a runner.
@@ -60,6 +61,9 @@ struct RunnerWork {
         /// Not answered.
         var leftCount: Int
         var sentAt: Instant
+        /// Values of a fold that wait for the last of them, so that all count or none.
+        var held: [(values: Segment, wallNanoseconds: UInt64)] = []
+        var heldCount = 0
     }
 
     private(set) var chunks: [RunnerChunk] = []
@@ -106,6 +110,29 @@ struct RunnerWork {
     }
 
     // MARK: Answers
+
+    /// Keeps values of a fold. False where they are not next to those that are here.
+    mutating func hold(_ values: Segment, _ serial: UInt64, wallNanoseconds: UInt64) -> Bool {
+        guard let place = pieces.firstIndex(where: { $0.serial == serial }) else { return false }
+        let piece = pieces[place]
+        let next = piece.held.last?.values.range.upperBound ?? piece.items.lowerBound
+        guard values.first >= next, values.range.upperBound <= piece.items.upperBound,
+            piece.heldCount + values.count <= piece.leftCount
+        else { return false }
+        pieces[place].held.append((values, wallNanoseconds))
+        pieces[place].heldCount += values.count
+        return true
+    }
+
+    /// The values of a fold that has ended; nil while more must come.
+    mutating func complete(
+        _ serial: UInt64
+    ) -> [(values: Segment, wallNanoseconds: UInt64)]? {
+        guard let place = pieces.firstIndex(where: { $0.serial == serial }),
+            pieces[place].heldCount > 0, pieces[place].heldCount == pieces[place].leftCount
+        else { return nil }
+        return pieces[place].held
+    }
 
     func chunk(of serial: UInt64) -> RunnerChunk? {
         pieces.first { $0.serial == serial }?.chunk

@@ -113,6 +113,15 @@ let plain: [RunnerFunction] = [
         leaked.append(memory)
         return megabytes
     },
+    // The same, and stays a while.
+    .map("leak-and-wait") { (megabytes: Int) throws -> Int in
+        let bytes = max(megabytes, 1) << 20
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 16)
+        memory.initializeMemory(as: UInt8.self, repeating: 1, count: bytes)
+        leaked.append(memory)
+        if megabytes > 100 { usleep(5_000_000) }
+        return megabytes
+    },
     .map("spin") { (rounds: Int) throws -> Int in spin(rounds) },
     .map("forever") { (x: Int) throws -> Int in
         while x >= 0 { usleep(10_000) }
