@@ -55,6 +55,44 @@ struct RetryTests {
             .keep(0..<1), .ready(job, upTo: 2), .ended(job), .retire(bad, job), .retire(good, job))
     }
 
+    @Test("While the other worker stays busy, a retry waits half a second and no longer")
+    func waitsABit() {
+        let h = SchedulerHarness()
+        let bad = h.join(slots: 1)
+        let good = h.join(slots: 1)
+        let job = h.submit(items: 2) { $0.retries = 2 }
+        h.expect(.lease(bad, job, [run(0..<1)]), .lease(good, job, [run(1..<2)]))
+        h.fail(job, 0, on: bad)
+        h.expect(.again(job, items: 0..<1), .refuse(0..<1))
+        let wait = Limits.retryElsewhereNanoseconds
+        #expect(h.scheduler.nextDeadline == Instant(nanoseconds: wait))
+        h.pass(seconds: Double(wait - 1_000_000) / 1e9)
+        h.expectNothing()
+        h.pass(seconds: 0.001)
+        h.expect(.lease(bad, job, [run(0..<1, attempt: 2)]))
+        // It failed there again: a new wait, which ends as well.
+        h.fail(job, 0, on: bad, attempt: 2)
+        h.expect(.again(job, items: 0..<1), .refuse(0..<1))
+        h.pass(seconds: 0.5)
+        h.expect(.lease(bad, job, [run(0..<1, attempt: 3)]))
+    }
+
+    @Test("Where no other worker suits the job, a retry does not wait")
+    func nobodyElse() {
+        let h = SchedulerHarness()
+        let only = h.join(slots: 1, platform: "linux-aarch64")
+        h.join(slots: 4, platform: "linux-x86_64")
+        let job = h.submit(items: 1) {
+            $0.retries = 1
+            $0.platform = "linux-aarch64"
+        }
+        h.expect(.lease(only, job, [run(0..<1)]))
+        h.fail(job, 0, on: only)
+        h.expect(
+            .again(job, items: 0..<1), .refuse(0..<1),
+            .lease(only, job, [run(0..<1, attempt: 2)]))
+    }
+
     @Test("A worker that is avoided still gets the job's other items")
     func otherItems() {
         let h = SchedulerHarness()

@@ -42,9 +42,12 @@ final class SchedulerHarness {
     }
 
     @discardableResult
-    func join(slots: Int, at location: SourceLocation = #_sourceLocation) -> WorkerID {
+    func join(
+        slots: Int, platform: String = Platform.here,
+        at location: SourceLocation = #_sourceLocation
+    ) -> WorkerID {
         lastWorker += 1
-        run(.join(WorkerID(lastWorker), slots: slots), at: location)
+        run(.join(WorkerID(lastWorker), slots: slots, platform: platform), at: location)
         return WorkerID(lastWorker)
     }
 
@@ -63,6 +66,16 @@ final class SchedulerHarness {
 
     func leave(_ worker: WorkerID, at location: SourceLocation = #_sourceLocation) {
         run(.leave(worker), at: location)
+    }
+
+    /// The worker reports a run of items, which took so long together.
+    func finishRun(
+        _ job: JobID, _ items: Range<Int>, on worker: WorkerID, attempt: UInt32 = 1,
+        nanoseconds: UInt64, at location: SourceLocation = #_sourceLocation
+    ) {
+        let report = Report(
+            job: job, items: items, attempt: attempt, bytes: 0, wallNanoseconds: nanoseconds)
+        run(.reports(worker, [report]), at: location)
     }
 
     /// The worker reports these items' ends, each in `nanoseconds`.

@@ -18,18 +18,18 @@ final class WorkerMachineHarness {
         var lastStart: Instant?
     }
 
-    private var isAbandoned = false
+    var isAbandoned = false
     /// Stopped items among those that the command at hand gave back.
-    private var released: (job: JobID, items: Set<Int>)?
+    var released: (job: JobID, items: Set<Int>)?
 
     private(set) var machine: WorkerMachine
     var now = Instant.zero
     /// Queued attempts, the next first.
-    private(set) var queue: [AttemptID] = []
+    var queue: [AttemptID] = []
     /// Chunks in each slot, with what has neither ended nor come back.
-    private(set) var slots: [[(chunk: Chunk, left: Set<Int>)]]
-    private(set) var rules: [JobID: Rules] = [:]
-    private var unseen: [WorkerMachine.Effect] = []
+    var slots: [[(chunk: Chunk, left: Set<Int>)]]
+    var rules: [JobID: Rules] = [:]
+    var unseen: [WorkerMachine.Effect] = []
     private let location: SourceLocation
 
     init(slots: Int, at location: SourceLocation = #_sourceLocation) {
@@ -206,7 +206,7 @@ final class WorkerMachineHarness {
         }
     }
 
-    private func chunk(_ serial: UInt64, in slot: Int) -> Chunk? {
+    func chunk(_ serial: UInt64, in slot: Int) -> Chunk? {
         guard slots.indices.contains(slot) else { return nil }
         return slots[slot].first { $0.chunk.serial == serial }?.chunk
     }
@@ -220,89 +220,5 @@ final class WorkerMachineHarness {
         slots[slot][place].left.subtract(gone)
         if slots[slot][place].left.isEmpty { slots[slot].remove(at: place) }
         return gone
-    }
-
-    private func follow(
-        _ effect: WorkerMachine.Effect, of command: WorkerMachine.Command
-    ) -> [String] {
-        var broken: [String] = []
-        switch effect {
-        case .start(let slot, let chunk):
-            if slots[slot].count > 1 { broken.append("slot \(slot) got a third chunk") }
-            if slots[slot].isEmpty && slots.prefix(slot).contains(where: \.isEmpty) {
-                broken.append("a lower slot was free")
-            }
-            if let held = slots[slot].first, held.chunk.job != chunk.job {
-                broken.append("a chunk waits behind another job's")
-            }
-            let attempts = chunk.items.map {
-                AttemptID(job: chunk.job, item: $0, attempt: chunk.attempt)
-            }
-            let mayBe = slots[slot].isEmpty ? { self.mayStart($0) } : { _ in true }
-            guard let place = queue.firstIndex(where: { mayBe($0.job) }),
-                queue[place...].starts(with: attempts)
-            else { return ["\(chunk) started out of turn"] }
-            queue.removeSubrange(place..<(place + attempts.count))
-            slots[slot].append((chunk, Set(chunk.items)))
-            rules[chunk.job]?.lastStart = now
-        case .trim(let slot, let serial, _):
-            if chunk(serial, in: slot) == nil { broken.append("trimmed what is not there") }
-        case .release(let job, let ranges):
-            var expected = Set<Int>()
-            if case .returned = command, let stopped = released?.items, !stopped.isEmpty {
-                expected = released?.job == job ? stopped : []
-                released = nil
-            } else if case .returned = command {
-                let owed = rules[job]?.owed ?? []
-                expected = Set(
-                    queue.filter { $0.job == job && owed.contains($0.item) }.map(\.item))
-                queue.removeAll { $0.job == job && owed.contains($0.item) }
-                rules[job]?.owed.subtract(expected)
-            } else {
-                let asked = asked(command)
-                expected = Set(
-                    queue.filter { $0.job == job && asked.contains($0.item) }.map(\.item))
-                queue.removeAll { $0.job == job && asked.contains($0.item) }
-            }
-            if expected != Set(RangeSet(ranges).ranges.joined()) {
-                broken.append("released \(ranges), which is not what was queued")
-            }
-        case .kill(let slot, _, _, _):
-            if slots[slot].isEmpty { broken.append("killed an empty slot") }
-        case .forget: break
-        }
-        return broken
-    }
-
-    private func asked(_ command: WorkerMachine.Command) -> RangeSet<Int> {
-        switch command {
-        case .revoke(_, let ranges), .stop(_, let ranges, _): RangeSet(ranges)
-        default: RangeSet()
-        }
-    }
-
-    private func mayStart(_ job: JobID) -> Bool {
-        guard let rule = rules[job] else { return true }
-        if !rule.isReady { return false }
-        let running = slots.count { $0.first?.chunk.job == job }
-        if let most = rule.maxRunning, running >= most { return false }
-        guard let last = rule.lastStart else { return true }
-        return now.nanoseconds(since: last) >= rule.delayNanoseconds
-    }
-
-    /// With a free slot and an item that only waits for time, somebody must come back.
-    private func deadlineViolations() -> [String] {
-        guard slots.contains(where: \.isEmpty), !isAbandoned else { return [] }
-        let due = queue.compactMap { attempt -> Instant? in
-            guard let rule = rules[attempt.job], rule.isReady, let last = rule.lastStart else {
-                return nil
-            }
-            let running = slots.count { $0.first?.chunk.job == attempt.job }
-            if let most = rule.maxRunning, running >= most { return nil }
-            return last.advanced(byNanoseconds: rule.delayNanoseconds)
-        }
-        guard let first = due.min() else { return [] }
-        let isEarlyEnough = machine.nextDeadline.map { $0 <= first } ?? false
-        return isEarlyEnough ? [] : ["the next start has no deadline"]
     }
 }
