@@ -13,7 +13,10 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 
 let package = Package(
     name: "Muster",
-    products: [.executable(name: "muster", targets: ["MusterCLI"])],
+    products: [
+        .executable(name: "muster", targets: ["MusterCLI"]),
+        .library(name: "Muster", targets: ["Muster"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -52,8 +55,8 @@ let package = Package(
         .target(
             name: "Muster",
             dependencies: [
-                "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", "MusterCoordinator",
-                "MusterWorker", nioCore,
+                "MusterModel", "MusterRunner", "MusterWire", "MusterTLS", "MusterTransport",
+                "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ], swiftSettings: strict),
@@ -65,6 +68,10 @@ let package = Package(
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        // What people learn from: programs that use the library and nothing else of Muster.
+        .executableTarget(
+            name: "compute-x", dependencies: ["Muster"], path: "Sources/Examples/ComputeX",
+            swiftSettings: strict),
         .testTarget(
             name: "MusterModelTests", dependencies: ["MusterModel"], swiftSettings: strict),
         .testTarget(
