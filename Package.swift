@@ -72,6 +72,9 @@ let package = Package(
         .executableTarget(
             name: "compute-x", dependencies: ["Muster"], path: "Sources/Examples/ComputeX",
             swiftSettings: strict),
+        .executableTarget(
+            name: "url-check", dependencies: ["Muster"], path: "Sources/Examples/URLCheck",
+            swiftSettings: strict),
         .testTarget(
             name: "MusterModelTests", dependencies: ["MusterModel"], swiftSettings: strict),
         .testTarget(
