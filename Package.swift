@@ -103,11 +103,18 @@ let package = Package(
                 "MusterCoordinator", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
                 nioCore, nioPosix,
             ], swiftSettings: strict),
+        // Functions that tests of the library submit, and the program whose runners serve them.
+        .target(
+            name: "MusterTestFunctions", dependencies: ["Muster"],
+            path: "Tests/Support/TestFunctions", swiftSettings: strict),
+        .executableTarget(
+            name: "muster-test-program", dependencies: ["Muster", "MusterTestFunctions"],
+            path: "Tests/Support/TestProgram", swiftSettings: strict),
         .testTarget(
             name: "MusterTests",
             dependencies: [
-                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", nioCore,
-                nioPosix,
+                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
+                "MusterTestFunctions", "muster-test-program", nioCore, nioPosix,
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
