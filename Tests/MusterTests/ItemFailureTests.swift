@@ -9,7 +9,7 @@ import Testing
 struct ItemFailureTests {
     @Test("The first failure in the order of the inputs is thrown, after the values before it")
     func throwFirst() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             var values: [Int] = []
             let error = await #expect(throws: ItemError.self) {
                 for try await value in cluster.map(
@@ -27,7 +27,7 @@ struct ItemFailureTests {
 
     @Test("Collected, each failure stands in its input's place")
     func collect() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let results = cluster.map(TestFunctions.oddsOnly, over: 0..<2_000, errors: .collect)
             var next = 0
             for try await result in results {
@@ -44,7 +44,7 @@ struct ItemFailureTests {
 
     @Test("Failures are tried again as often as asked")
     func retries() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let error = await #expect(throws: ItemError.self) {
                 try await cluster.forEach(TestFunctions.oddsOnly, over: [2], .retries(2))
             }
@@ -54,7 +54,7 @@ struct ItemFailureTests {
 
     @Test("An item that aborts fails alone, with its signal and its last words")
     func aborts() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let results = cluster.map(TestFunctions.evensAbort, over: 0..<30, errors: .collect)
             for (item, result) in try await results.collected().enumerated() {
                 guard item == 12 else {
@@ -71,7 +71,7 @@ struct ItemFailureTests {
 
     @Test("An item that exits fails alone, with its code")
     func exits() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let results = cluster.map(TestFunctions.quits, over: 0..<6, errors: .collect)
             let all = try await results.collected()
             #expect(all.count == 6)
@@ -83,7 +83,7 @@ struct ItemFailureTests {
 
     @Test("An item over its time fails alone")
     func timeout() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let results = cluster.map(
                 TestFunctions.sleep, over: [1, 60_000, 2], errors: .collect,
                 .timeout(.milliseconds(300)))
@@ -97,7 +97,7 @@ struct ItemFailureTests {
 
     @Test("A runner's initializer that fails is said with its reason")
     func setup() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let error = await #expect(throws: ItemError.self) {
                 try await cluster.forEach(TestFunctions.unready, over: 0..<3)
             }
@@ -108,7 +108,7 @@ struct ItemFailureTests {
 
     @Test("A function that is not listed is refused before anything runs, and the error says how")
     func unlisted() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let error = await #expect(throws: ClusterError.self) {
                 try await cluster.forEach(TestFunctions.unlisted, over: 0..<3)
             }
@@ -119,7 +119,7 @@ struct ItemFailureTests {
 
     @Test("A reader that stops early cancels its job, and the cluster goes on")
     func breaks() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             for try await value in cluster.map(
                 TestFunctions.sleep, over: Array(repeating: 5, count: 9))
             {
@@ -134,7 +134,7 @@ struct ItemFailureTests {
 
     @Test("Cancelling the task that reads cancels the job")
     func cancelled() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let stream = cluster.map(TestFunctions.sleep, over: [1, 60_000])
             let (first, hasOne) = AsyncStream.makeStream(of: Void.self)
             let task = Task {
@@ -150,7 +150,7 @@ struct ItemFailureTests {
     @Test("Inputs that cannot be encoded, impossible slots and closed clusters are said")
     func wrongUse() async throws {
         await #expect(throws: ClusterError.self) { try await Cluster.local(slots: 0) }
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             await cluster.close()
             let error = await #expect(throws: ClusterError.self) {
                 try await cluster.forEach(TestFunctions.nothing, over: 0..<3)

@@ -9,7 +9,7 @@ import Testing
 struct MapTests {
     @Test("Values come in the order of the inputs", arguments: [RunnerPool.process, .thread])
     func ordered(pool: RunnerPool) async throws {
-        try await TestCluster.with(pool: pool) { cluster in
+        try await TestCluster.with(pool: pool) { (cluster: Cluster) async throws in
             var next = 0
             for try await value in cluster.map(TestFunctions.double, over: 0..<100_000) {
                 #expect(value == 2 * next)
@@ -21,7 +21,7 @@ struct MapTests {
 
     @Test("Ranges, arrays and sequences that are made on the way give the same")
     func sources() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let wanted = (5...2_004).map { 2 * $0 }
             let range = cluster.map(TestFunctions.double, over: 5...2_004)
             #expect(try await range.collected() == wanted)
@@ -36,7 +36,7 @@ struct MapTests {
 
     @Test("No inputs give no values")
     func empty() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             #expect(try await cluster.map(TestFunctions.double, over: 3..<3).collected() == [])
             #expect(try await cluster.map(TestFunctions.text, over: []).collected() == [])
             #expect(try await cluster.reduce(TestFunctions.sum, over: 3..<3) == nil)
@@ -46,7 +46,7 @@ struct MapTests {
 
     @Test("Structures, texts and nothing travel")
     func types() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let points = (0..<3_000).map { n in
                 Point(x: n, name: "p\(n)", tags: n.isMultiple(of: 3) ? [Double(n)] : nil)
             }
@@ -56,14 +56,15 @@ struct MapTests {
             let texts = ["", "a", "ä\n", String(repeating: "x", count: 300_000)]
             let longer = try await cluster.map(TestFunctions.text, over: texts).collected()
             #expect(longer == texts.map { $0 + "!" })
-            let nothing = try await cluster.map(TestFunctions.nothing, over: 0..<1_000).collected()
+            let nothing: [Void] = try await cluster.map(TestFunctions.nothing, over: 0..<1_000)
+                .collected()
             #expect(nothing.count == 1_000)
         }
     }
 
     @Test("Large values arrive whole, in their place")
     func large() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let sizes = [0, 1, 5 << 20, 3, 20 << 20, 2]
             let values = try await cluster.map(TestFunctions.bytes, over: sizes).collected()
             #expect(values.map(\.count) == sizes)
@@ -75,7 +76,7 @@ struct MapTests {
 
     @Test("Unordered, each value comes once")
     func unordered() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let values = cluster.mapUnordered(TestFunctions.double, over: 0..<50_000)
             #expect(try await values.collected().sorted() == (0..<50_000).map { 2 * $0 })
         }
@@ -83,7 +84,7 @@ struct MapTests {
 
     @Test("Functions that wait overlap in a thread pool")
     func waits() async throws {
-        try await TestCluster.with(slots: 16, pool: .thread) { cluster in
+        try await TestCluster.with(slots: 16, pool: .thread) { (cluster: Cluster) async throws in
             let values = try await cluster.map(TestFunctions.doubleLater, over: 0..<200).collected()
             #expect(values == (0..<200).map { 2 * $0 })
         }
@@ -91,7 +92,7 @@ struct MapTests {
 
     @Test("A fixed argument reaches every call, small, large and broadcast")
     func fixed() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let cubes = cluster.map(TestFunctions.power.with(3), over: 1...5)
             #expect(try await cubes.collected() == [1, 8, 27, 64, 125])
             let words = (0..<20_000).map { "word number \($0)" }
@@ -109,7 +110,7 @@ struct MapTests {
 
     @Test("A reduction sums what nobody could send, and keeps the order")
     func reduce() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let count = 3_000_000
             let sum = try await cluster.reduce(0, TestFunctions.sum, over: 0..<count)
             #expect(sum == count * (count - 1) / 2)
@@ -122,7 +123,7 @@ struct MapTests {
 
     @Test("Every item runs once where no values are wanted")
     func forEach() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let seen = NIOLockedValueBox<JobProgress?>(nil)
             try await cluster.forEach(
                 TestFunctions.nothing, over: 0..<200_000,
@@ -134,10 +135,10 @@ struct MapTests {
 
     @Test("The same job seed gives the same seeds, on other slots and chunks")
     func seeds() async throws {
-        let first = try await TestCluster.with(slots: 1) { cluster in
+        let first = try await TestCluster.with(slots: 1) { (cluster: Cluster) async throws in
             try await cluster.map(TestFunctions.seed, over: 0..<100, .seed(5)).collected()
         }
-        try await TestCluster.with(slots: 2) { cluster in
+        try await TestCluster.with(slots: 2) { (cluster: Cluster) async throws in
             let again = cluster.map(TestFunctions.seed, over: 0..<100, .seed(5), .chunk(.size(3)))
             #expect(try await again.collected() == first)
             let other = cluster.map(TestFunctions.seed, over: 0..<100, .seed(6))
@@ -148,7 +149,7 @@ struct MapTests {
 
     @Test("What items print is told apart from their values, and by item")
     func printing() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let texts = NIOLockedValueBox<[Int: String]>([:])
             let output = ItemOutput.handle { item, stdout, _ in
                 texts.withLockedValue { $0[item, default: ""] += stdout }
@@ -162,7 +163,7 @@ struct MapTests {
 
     @Test("Runners are replaced after so many items")
     func replacement() async throws {
-        try await TestCluster.with(slots: 1) { cluster in
+        try await TestCluster.with(slots: 1) { (cluster: Cluster) async throws in
             let few = cluster.map(
                 TestFunctions.process, over: 0..<40, .maxItemsPerRunner(10), .chunk(.size(10)))
             #expect(Set(try await few.collected()).count >= 4)

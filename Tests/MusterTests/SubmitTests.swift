@@ -8,7 +8,7 @@ import Testing
 struct SubmitTests {
     @Test("A handle gives the value, and where and how long it took")
     func value() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let handle = cluster.submit(TestFunctions.text, "a")
             #expect(try await handle.value == "a!")
             #expect(try await handle.value == "a!")
@@ -23,7 +23,7 @@ struct SubmitTests {
 
     @Test("Many calls at once get their own values")
     func many() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let handles = (0..<20_000).map { cluster.submit(TestFunctions.double, $0) }
             for (n, handle) in handles.enumerated() { #expect(try await handle.value == 2 * n) }
         }
@@ -31,7 +31,7 @@ struct SubmitTests {
 
     @Test("A call that throws says so alone")
     func fails() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let handles = [1, 2, 3].map { cluster.submit(TestFunctions.oddsOnly, $0) }
             #expect(try await handles[0].value == 1)
             let error = await #expect(throws: ItemError.self) { try await handles[1].value }
@@ -47,7 +47,7 @@ struct SubmitTests {
 
     @Test("A cancelled call is over at once, and its slot is free again")
     func cancel() async throws {
-        try await TestCluster.with(slots: 1) { cluster in
+        try await TestCluster.with(slots: 1) { (cluster: Cluster) async throws in
             let long = cluster.submit(TestFunctions.sleep, 60_000)
             #expect(long.state == .waiting && long.worker == nil && long.attempt == nil)
             let short = cluster.submit(TestFunctions.sleep, 1)
@@ -60,7 +60,7 @@ struct SubmitTests {
 
     @Test("Handles come in the order in which their calls end")
     func asCompleted() async throws {
-        try await TestCluster.with(slots: 3) { cluster in
+        try await TestCluster.with(slots: 3) { (cluster: Cluster) async throws in
             let handles = [400, 10, 200].map {
                 cluster.submit(TestFunctions.sleep, $0, .chunk(.size(1)))
             }
@@ -72,7 +72,7 @@ struct SubmitTests {
 
     @Test("Waiting ends with the first, the first failure, all, or the time")
     func wait() async throws {
-        try await TestCluster.with(slots: 3) { cluster in
+        try await TestCluster.with(slots: 3) { (cluster: Cluster) async throws in
             let sleeps = [60_000, 20].map {
                 cluster.submit(TestFunctions.sleep, $0, .chunk(.size(1)))
             }
@@ -93,7 +93,7 @@ struct SubmitTests {
 
     @Test("A cluster that closes ends the calls that are left")
     func closing() async throws {
-        try await TestCluster.with { cluster in
+        try await TestCluster.with { (cluster: Cluster) async throws in
             let handle = cluster.submit(TestFunctions.sleep, 60_000)
             _ = try await cluster.submit(TestFunctions.same, 1).value
             await cluster.close()

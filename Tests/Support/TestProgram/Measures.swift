@@ -4,13 +4,14 @@ import Muster
 import MusterTestFunctions
 
 enum Measures {
-    static func all(_ cluster: Cluster) async throws {
-        try await map(cluster)
-        try await map(cluster)
-        try await reduce(cluster)
-        try await singly(cluster)
-        try await pipelined(cluster)
-        try await texts(cluster)
+    /// - Parameter names: of what to measure; none = all.
+    static func run(_ names: some Collection<String>, _ cluster: Cluster) async throws {
+        let all: KeyValuePairs<String, (Cluster) async throws -> Void> = [
+            "map": map, "reduce": reduce, "singly": singly, "pipelined": pipelined, "texts": texts,
+        ]
+        for (name, measure) in all where names.isEmpty || names.contains(name) {
+            try await measure(cluster)
+        }
     }
 
     private static func map(_ cluster: Cluster) async throws {
