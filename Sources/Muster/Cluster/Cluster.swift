@@ -24,6 +24,8 @@ public final class Cluster: Sendable {
     let embedded: EmbeddedCluster?
     let program: ProgramFile
     let queues = SubmitQueues()
+    /// Arguments in files that jobs still need.
+    private let shared = Mutex<[JobID: SharedFile]>([:])
     private let group: any EventLoopGroup
     private let isClosed = Atomic(false)
 
@@ -80,7 +82,6 @@ public final class Cluster: Sendable {
         var spec = JobSpec(
             name: plan.name ?? function, workload: .function(workload), input: input)
         spec.options = plan.options(ordered: ordered)
-        spec.files = [program.file]
         if !isLocal { spec.options.platform = Platform.here }
         return spec
     }
@@ -92,7 +93,7 @@ public final class Cluster: Sendable {
             throw ClusterError(.internal, "a job of the library calls no function")
         }
         try KnownFunctions.require(workload.function)
-        var spec = spec
+        var files = program.files
         var shared: SharedFile?
         switch fixed {
         case .none: break
@@ -107,22 +108,22 @@ public final class Cluster: Sendable {
         }
         if let shared {
             workload.fixedFile = shared.name
-            spec.files.append(try shared.file(isLocal: isLocal))
+            try files.add(shared.path, as: shared.name, bytes: shared.bytes, digest: shared.digest)
         }
-        spec.workload = .function(workload)
         guard !isClosed.load(ordering: .acquiring) else {
             throw ClusterError(.usage, "the cluster \(name) is closed; open another one")
         }
-        let answer = try await connection.request(.submit(spec, attach: true))
-        guard case .submitted(let id) = answer else {
-            throw ClusterError(.internal, "the coordinator's answer is none to a submit")
-        }
-        return JobID(id)
+        var spec = spec
+        spec.workload = .function(workload)
+        let job = try await connection.submit(spec, attach: true, files: files)
+        if let shared { self.shared.withLock { $0[job] = shared } }
+        return job
     }
 
     /// A job is over and read: nobody will ask for it again.
     func forget(_ job: JobID) {
         connection.forget(job)
+        shared.withLock { $0[job] = nil }
         // On a cluster that stays, `muster ps` still shows it for a while.
         if isLocal { connection.tell(.remove(job: job.rawValue)) }
     }

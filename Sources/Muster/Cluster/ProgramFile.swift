@@ -10,22 +10,17 @@ struct ProgramFile: Sendable {
     /// In the runner's directory.
     static let name = "program"
 
-    let file: JobFile
+    /// It alone: jobs add what they need beside it.
+    let files: OutgoingFiles
 
     /// - Parameters:
     ///   - path: nil = this very program.
     ///   - isLocal: runners are on this machine and children of this process.
-    /// - Throws: `.system` where it cannot be read.
-    init(_ path: String? = nil, isLocal: Bool) throws(ClusterError) {
-        let path = path ?? Self.ownPath
-        if isLocal {
-            file = JobFile(name: Self.name, bytes: 0, digest: "", isExecutable: true, path: path)
-            return
-        }
-        let bytes = try FileBytes.read(path)
-        file = JobFile(
-            name: Self.name, bytes: bytes.count, digest: try FileBytes.digest(bytes),
-            isExecutable: true)
+    /// - Throws: `MusterError.usage` where it cannot be read.
+    init(_ path: String? = nil, isLocal: Bool) throws {
+        var files = OutgoingFiles(staysHere: isLocal)
+        try files.add(path ?? Self.ownPath, as: Self.name)
+        self.files = files
     }
 
     /// Where this program lies. What was replaced while it ran is still there under /proc.
@@ -58,12 +53,6 @@ final class SharedFile: Sendable {
     }
 
     deinit { unlink(path) }
-
-    func file(isLocal: Bool) throws(ClusterError) -> JobFile {
-        JobFile(
-            name: name, bytes: bytes, digest: digest, isExecutable: false,
-            path: isLocal ? path : nil)
-    }
 }
 
 enum FileBytes {
@@ -72,26 +61,6 @@ enum FileBytes {
             return LibCrypto.hex(try LibCrypto.sha256(bytes))
         } catch {
             throw ClusterError(.system, "a file cannot be hashed: \(error)")
-        }
-    }
-
-    static func read(_ path: String) throws(ClusterError) -> [UInt8] {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw failure("open", path) }
-        defer { Glibc.close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0 else { throw failure("look at", path) }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Int(status.st_size))
-        var piece = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = Glibc.read(file, &piece, piece.count)
-            if count == 0 { return bytes }
-            if count > 0 {
-                bytes.append(contentsOf: piece[..<count])
-            } else if errno != EINTR {
-                throw failure("read", path)
-            }
         }
     }
 
