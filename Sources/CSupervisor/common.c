@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +36,13 @@ uint64_t monotonic_nanoseconds(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t wall_microseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
 uint64_t saturating_add(uint64_t left, uint64_t right)
@@ -69,6 +77,51 @@ void signals_drain(int descriptor)
     struct signalfd_siginfo arrived[4];
     while (read(descriptor, arrived, sizeof arrived) == (ssize_t)sizeof arrived) {
     }
+}
+
+static volatile sig_atomic_t beaten;
+static bool beating;
+
+static void beat(int number)
+{
+    (void)number;
+    beaten = 1;
+}
+
+static void beat_every(long microseconds)
+{
+    struct itimerval period = {{0, microseconds}, {0, microseconds}};
+    setitimer(ITIMER_REAL, &period, NULL);
+}
+
+void beat_start(void)
+{
+    if (beating)
+        return;
+    beating = true;
+    struct sigaction action = {.sa_handler = beat};
+    sigaction(SIGALRM, &action, NULL);
+    sigset_t alarm;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigprocmask(SIG_UNBLOCK, &alarm, NULL);
+    beat_every(BEAT_NANOSECONDS / 1000);
+}
+
+void beat_stop(void)
+{
+    if (!beating)
+        return;
+    beating = false;
+    beat_every(0);
+    beaten = 0;
+}
+
+bool beat_came(void)
+{
+    bool came = beaten != 0;
+    beaten = 0;
+    return came;
 }
 
 void close_from(int first)

@@ -57,4 +57,5 @@ void frame_ended(uint8_t *frame, const struct ended *ended)
     memcpy(frame + 20, &ended->wall, 8);
     memcpy(frame + 28, &cpu, 8);
     memcpy(frame + 36, &peak, 8);
+    memcpy(frame + 44, &ended->start, 8);
 }

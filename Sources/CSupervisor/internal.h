@@ -13,10 +13,14 @@
 // linker by a longer name.
 #define region_reserve muster_region_reserve
 #define monotonic_nanoseconds muster_monotonic_nanoseconds
+#define wall_microseconds muster_wall_microseconds
 #define saturating_add muster_saturating_add
 #define signals_take_over muster_signals_take_over
 #define signals_descriptor muster_signals_descriptor
 #define signals_drain muster_signals_drain
+#define beat_start muster_beat_start
+#define beat_stop muster_beat_stop
+#define beat_came muster_beat_came
 #define close_from muster_close_from
 #define tree_scan_proc muster_tree_scan_proc
 #define tree_spare muster_tree_spare
@@ -29,6 +33,7 @@
 #define link_takes_requests muster_link_takes_requests
 #define link_next_launch muster_link_next_launch
 #define link_launch_done muster_link_launch_done
+#define link_unsent muster_link_unsent
 #define link_room muster_link_room
 #define link_output muster_link_output
 #define link_ended muster_link_ended
@@ -52,6 +57,7 @@ struct region {
 bool region_reserve(struct region *region, size_t bytes);
 
 uint64_t monotonic_nanoseconds(void);
+uint64_t wall_microseconds(void);
 uint64_t saturating_add(uint64_t left, uint64_t right);
 
 // Blocks every signal and gives every signal its default disposition, so that what is started
@@ -59,6 +65,14 @@ uint64_t saturating_add(uint64_t left, uint64_t right);
 void signals_take_over(void);
 int signals_descriptor(const int *signals, size_t count);
 void signals_drain(int descriptor);
+
+// A beat interrupts whatever the process waits in, every BEAT_NANOSECONDS from its start on: one
+// timer for many short items instead of one for each.
+enum { BEAT_NANOSECONDS = 2000000 };
+void beat_start(void);
+void beat_stop(void);
+// Whether one came since this was last asked.
+bool beat_came(void);
 
 // Closes all descriptors from `first` on.
 void close_from(int first);
@@ -100,15 +114,19 @@ struct link {
     bool lost; // the agent is gone, or sent what no agent sends
     struct region in;
     size_t start, scanned, end;
+    size_t waiting; // launches in [start, scanned) that are still to start
     uint8_t *out;
     size_t sent, filled;
+    // The answer to a drop request, until there is room for it.
+    bool owes_dropped;
+    uint64_t dropped_first, dropped_end;
     // Called for every kill request as soon as it is there; false = not the running item.
     bool (*kill_running)(uint64_t serial, uint64_t grace);
 };
 
 enum { LINK_OUT_BYTES = 256 << 10 };
 
-// Receives what is there (`wait`: at least something) and hears kill requests out.
+// Receives what is there (`wait`: at least something) and hears kill and drop requests out.
 void link_receive(struct link *link, bool wait);
 // True while more requests can be taken in.
 bool link_takes_requests(const struct link *link);
@@ -123,6 +141,8 @@ size_t link_room(struct link *link);
 ssize_t link_output(struct link *link, int pipe, uint8_t kind, size_t limit, uint64_t keep);
 void link_ended(struct link *link, const uint8_t *frame);
 void link_flush(struct link *link);
+// Whether a flush has something to send.
+bool link_unsent(const struct link *link);
 
 // Unaligned fields of a frame.
 static inline uint32_t load32(const uint8_t *at)
@@ -145,6 +165,7 @@ struct ended {
     uint8_t ending, stage;
     int32_t code;
     uint64_t wall; // nanoseconds
+    uint64_t start; // microseconds since 1970
     struct rusage usage;
 };
 
@@ -161,9 +182,11 @@ struct item {
     int status;
     struct rusage usage;
     int pipes[2]; // read ends of stdout and stderr
+    bool unblocked[2]; // reading them does not wait
     uint64_t output_left;
     uint64_t kill_grace;
     uint64_t started, ended;
+    uint64_t started_wall; // microseconds since 1970
     uint64_t timeout_at, kill_at; // UINT64_MAX = never
     unsigned kill_round;
     uint8_t ending; // 0 = whatever the main process says

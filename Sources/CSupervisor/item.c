@@ -1,22 +1,23 @@
 // One running item. In: its pipes, the deaths below the supervisor, kill requests, the clock. Out:
 // output events, signals to its processes, and in `item` how it ended. Next: tree.c.
 //
-// Most items live for a millisecond, so the first moments are spent in one wait for SIGCHLD; only
-// then pipes and socket are watched. The supervisor itself keeps the write ends of the pipes open:
-// no wake-up for closed pipes, and the end of an item never hangs on who else holds them.
+// Most items live for a millisecond, so the first moments are spent in one wait for the end; only
+// then pipes and socket are watched. A beat (common.c) ends that wait: a timer for each item would
+// cost more than all other calls here. The supervisor itself keeps the write ends of the pipes
+// open: no wake-up for closed pipes, and the end of an item never hangs on who else holds them.
 #define _GNU_SOURCE
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-static const uint64_t quiet_nanoseconds = 2000000;
+// The wait for a short item's end ends with the first beat after this time.
+static const uint64_t quiet_nanoseconds = BEAT_NANOSECONDS / 2;
 static const size_t read_bytes = 65536;
 
 struct item item;
@@ -49,6 +50,19 @@ bool item_kill(uint64_t serial, uint64_t grace)
     return true;
 }
 
+static void bury(pid_t pid, int status, const struct rusage *usage)
+{
+    if (pid != item.pid || item.main_ended)
+        return;
+    item.ended = monotonic_nanoseconds();
+    item.main_ended = true;
+    item.status = status;
+    item.usage = *usage;
+    // What it left behind goes at once.
+    item.kill_at = 0;
+    item.timeout_at = UINT64_MAX;
+}
+
 // Collects the dead; true while anything below is alive.
 static bool collect(void)
 {
@@ -58,17 +72,10 @@ static bool collect(void)
         pid_t pid = wait4(-1, &status, WNOHANG | __WALL, &usage);
         if (pid == 0)
             return true;
-        if (pid < 0 && errno != EINTR)
+        if (pid > 0)
+            bury(pid, status, &usage);
+        else if (errno != EINTR)
             return false;
-        if (pid == item.pid && !item.main_ended) {
-            item.ended = monotonic_nanoseconds();
-            item.main_ended = true;
-            item.status = status;
-            item.usage = usage;
-            // What it left behind goes at once.
-            item.kill_at = 0;
-            item.timeout_at = UINT64_MAX;
-        }
     }
 }
 
@@ -77,6 +84,11 @@ static void read_pipe(int which, size_t limit)
     uint64_t left = item.output_left;
     if (left < limit)
         limit = (size_t)left + 1;
+    if (!item.unblocked[which]) {
+        // Only the reading end: an item may read its own pipes empty through /proc.
+        fcntl(item.pipes[which], F_SETFL, O_NONBLOCK);
+        item.unblocked[which] = true;
+    }
     ssize_t got = link_output(&agent, item.pipes[which], (uint8_t)(MUSTER_EVENT_STDOUT + which),
                               limit, left);
     if (got <= 0)
@@ -92,23 +104,21 @@ static void read_pipe(int which, size_t limit)
 // Waits for a short item's end; false when nothing of it is left.
 static bool wait_quietly(void)
 {
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    uint64_t end = item.started + quiet_nanoseconds;
-    if (item.timeout_at < end)
-        end = item.timeout_at;
-    for (;;) {
-        uint64_t now = monotonic_nanoseconds();
-        if (now >= end)
+    if (item.timeout_at != UINT64_MAX && item.timeout_at - item.started < 4 * BEAT_NANOSECONDS)
+        return true;
+    beat_start();
+    while (!item.main_ended) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, __WALL, &usage);
+        if (pid > 0)
+            bury(pid, status, &usage);
+        else if (errno != EINTR)
+            return false;
+        else if (monotonic_nanoseconds() - item.started >= quiet_nanoseconds)
             return true;
-        struct timespec rest = {0, (long)(end - now)};
-        if (sigtimedwait(&child, NULL, &rest) != SIGCHLD)
-            continue;
-        bool alive = collect();
-        if (item.main_ended)
-            return alive;
     }
+    return collect();
 }
 
 // Milliseconds until something is due, rounded up; -1 = nothing is.
@@ -135,7 +145,7 @@ static void watch(uint64_t due)
     };
     if (link_takes_requests(&agent))
         watched[1].events |= POLLIN;
-    if (agent.sent < agent.filled)
+    if (link_unsent(&agent))
         watched[1].events |= POLLOUT;
     if (poll(watched, 4, until(due)) <= 0)
         return;
@@ -158,6 +168,10 @@ static void watch(uint64_t due)
 static void outlive(void)
 {
     bool alive = wait_quietly();
+    if (alive) {
+        beat_stop();
+        link_flush(&agent);
+    }
     uint64_t next_round = 0;
     while (alive) {
         uint64_t now = monotonic_nanoseconds();

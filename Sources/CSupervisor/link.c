@@ -1,9 +1,9 @@
 // The supervisor's side of a slot's socket. In: launch and kill requests. Out: output and ended
 // events, gathered so that a short item costs one write. Next: supervisor.c.
 //
-// Kill requests overtake launches: they are acted on as soon as they arrive, also when they stand
-// behind launches that wait, and then mark the launch they mean. Nothing here blocks except a
-// receive that was asked to wait.
+// Kill and drop requests overtake launches: they are acted on as soon as they arrive, also when
+// they stand behind launches that wait, and then mark the launches they mean. Nothing here blocks
+// except a receive that was asked to wait.
 #define _GNU_SOURCE
 #include "internal.h"
 
@@ -13,7 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { KILLED_MARK = 5 };
+// The zero at this place of a launch tells what became of it.
+enum { MARK = 5 };
+enum { STARTED = 1, KILLED = 2, DROPPED = 3 };
 
 static void lose(struct link *link)
 {
@@ -27,9 +29,49 @@ static void hear_kill(struct link *link, const uint8_t *frame)
         return;
     for (size_t at = link->start; at < link->scanned; at += 4 + load32(link->in.base + at)) {
         uint8_t *waiting = link->in.base + at;
-        if (waiting[4] == MUSTER_REQUEST_LAUNCH && load64(waiting + 8) == serial)
-            waiting[KILLED_MARK] = 1;
+        if (waiting[4] == MUSTER_REQUEST_LAUNCH && waiting[MARK] == 0
+            && load64(waiting + 8) == serial)
+            waiting[MARK] = KILLED;
     }
+}
+
+static void hear_drop(struct link *link, const uint8_t *frame)
+{
+    uint64_t first = load64(frame + 8);
+    uint64_t end = load64(frame + 16);
+    if (link->owes_dropped || first > end) {
+        lose(link);
+        return;
+    }
+    link->owes_dropped = true;
+    link->dropped_first = end;
+    link->dropped_end = end;
+    for (size_t at = link->start; at < link->scanned; at += 4 + load32(link->in.base + at)) {
+        uint8_t *waiting = link->in.base + at;
+        uint64_t serial = load64(waiting + 8);
+        if (waiting[4] != MUSTER_REQUEST_LAUNCH || waiting[MARK] == STARTED
+            || waiting[MARK] == DROPPED || serial < first || serial >= end)
+            continue;
+        waiting[MARK] = DROPPED;
+        link->waiting--;
+        if (serial < link->dropped_first)
+            link->dropped_first = serial;
+    }
+}
+
+static void tell_dropped(struct link *link)
+{
+    if (!link->owes_dropped || LINK_OUT_BYTES - link->filled < MUSTER_DROPPED_BYTES)
+        return;
+    uint8_t *frame = link->out + link->filled;
+    uint32_t length = MUSTER_DROPPED_BYTES - 4;
+    memset(frame, 0, MUSTER_DROPPED_BYTES);
+    memcpy(frame, &length, 4);
+    frame[4] = MUSTER_EVENT_DROPPED;
+    memcpy(frame + 8, &link->dropped_first, 8);
+    memcpy(frame + 16, &link->dropped_end, 8);
+    link->filled += MUSTER_DROPPED_BYTES;
+    link->owes_dropped = false;
 }
 
 // Moves `scanned` over every complete frame.
@@ -41,7 +83,8 @@ static void scan(struct link *link)
         bool launch = frame[4] == MUSTER_REQUEST_LAUNCH && body >= MUSTER_LAUNCH_HEADER_BYTES - 4
             && body <= MUSTER_LAUNCH_MAX_BYTES;
         bool kill = frame[4] == MUSTER_REQUEST_KILL && body == MUSTER_KILL_BYTES - 4;
-        if (!launch && !kill) {
+        bool drop = frame[4] == MUSTER_REQUEST_DROP && body == MUSTER_DROP_BYTES - 4;
+        if (!launch && !kill && !drop) {
             lose(link);
             return;
         }
@@ -52,6 +95,10 @@ static void scan(struct link *link)
         }
         if (kill)
             hear_kill(link, frame);
+        else if (drop)
+            hear_drop(link, frame);
+        else
+            link->waiting++;
         link->scanned += 4 + body;
     }
 }
@@ -90,8 +137,10 @@ uint8_t *link_next_launch(struct link *link, bool *killed)
 {
     while (link->start < link->scanned) {
         uint8_t *frame = link->in.base + link->start;
-        if (frame[4] == MUSTER_REQUEST_LAUNCH) {
-            *killed = frame[KILLED_MARK] != 0;
+        if (frame[4] == MUSTER_REQUEST_LAUNCH && frame[MARK] != DROPPED) {
+            *killed = frame[MARK] == KILLED;
+            frame[MARK] = STARTED;
+            link->waiting--;
             return frame;
         }
         link->start += 4 + load32(frame);
@@ -154,6 +203,7 @@ void link_ended(struct link *link, const uint8_t *frame)
 
 void link_flush(struct link *link)
 {
+    tell_dropped(link);
     while (link->sent < link->filled && !link->lost) {
         ssize_t sent = send(link->socket, link->out + link->sent, link->filled - link->sent,
                             MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -164,4 +214,9 @@ void link_flush(struct link *link)
         }
         link->sent += (size_t)sent;
     }
+}
+
+bool link_unsent(const struct link *link)
+{
+    return link->owes_dropped || link->sent < link->filled;
 }

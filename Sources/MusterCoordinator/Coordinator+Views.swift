@@ -68,7 +68,6 @@ extension Coordinator {
         guard let view = scheduler.view(of: job.id) else { return ["job \(job.id) is gone"] }
         if let item { return explain(item, of: job) }
         var lines: [String] = []
-        let slots = workerSummaries().filter { $0.state == "ready" }.reduce(0) { $0 + $1.slots }
         if job.ended != nil {
             let c = view.counts
             return [
@@ -79,10 +78,11 @@ extension Coordinator {
         lines.append("\(view.running) items run, \(view.held - view.running) are queued at workers")
         if workers.isEmpty {
             lines.append("it waits for workers: none has joined; `muster join` adds one")
-        } else if slots == 0 {
-            lines.append("it waits: every worker is draining; `muster worker resume NAME`")
         } else if let why = waitsForPlatform(job) {
             lines.append(why)
+        } else if view.suitableWorkers == 0 {
+            let which = job.spec.options.platform.map { " of \($0)" } ?? ""
+            lines.append("it waits: every worker\(which) is draining; `muster worker resume NAME`")
         } else if view.isFull {
             lines.append(
                 "it waits for item \(view.head + 1): finished results fill the buffer "
@@ -92,7 +92,8 @@ extension Coordinator {
         } else if let most = job.spec.options.maxRunning, view.held >= most {
             lines.append("its own limit of \(most) items at a time is reached")
         } else if view.waiting > 0 {
-            lines.append("\(view.waiting) items wait for one of \(slots) slots to become free")
+            lines.append(
+                "\(view.waiting) items wait for one of \(view.suitableSlots) slots to become free")
         }
         return lines
     }
@@ -122,6 +123,9 @@ extension Coordinator {
             lines.append("it is queued on \(name) as attempt \(view.attempt)")
         } else if view.state == .running {
             lines.append("it runs on \(name) as attempt \(view.attempt)")
+            if let second = view.second.flatMap({ workerNames[$0] }) {
+                lines.append("it takes unusually long: a second attempt runs on \(second)")
+            }
         } else if view.state == .waiting {
             lines += explain(job, item: nil)
         } else {

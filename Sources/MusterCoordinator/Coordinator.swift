@@ -183,7 +183,7 @@ package final class Coordinator: @unchecked Sendable {
                 Welcome(cluster: configuration.cluster, name: session.name, worker: id)))
         touch(session)
         link.start(delegate: session, on: loop)
-        try run(.join(id, slots: hello.slots))
+        try run(.join(id, slots: hello.slots, platform: hello.platform))
     }
 
     // MARK: Turns

@@ -68,7 +68,8 @@ package enum Command: Sendable {
     case forget(JobID)
     /// So many kept bytes have left for their reader.
     case delivered(JobID, bytes: Int)
-    case join(WorkerID, slots: Int)
+    /// `platform`: what its machine is, as `linux-x86_64`.
+    case join(WorkerID, slots: Int, platform: String = Platform.here)
     /// The worker's connection ended or it said goodbye.
     case leave(WorkerID)
     case heartbeat(WorkerID)

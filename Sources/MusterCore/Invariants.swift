@@ -21,8 +21,13 @@ extension Scheduler {
             leasesIssued == leasesAnswered + leasesReturned + leasesLost + open,
             "leases issued are not answered + returned + lost + open")
         let ready = all.filter { !$0.draining }
-        expect(readyWorkers == ready.count, "ready workers are miscounted")
-        expect(totalSlots == ready.reduce(0) { $0 + $1.slots }, "slots are miscounted")
+        expect(total.workers == ready.count, "ready workers are miscounted")
+        expect(total.slots == ready.reduce(0) { $0 + $1.slots }, "slots are miscounted")
+        for (platform, count) in byPlatform {
+            let suitable = ready.filter { $0.platform == platform }
+            expect(count.workers == suitable.count && count.workers > 0, "platforms are off")
+            expect(count.slots == suitable.reduce(0) { $0 + $1.slots }, "platforms' slots are off")
+        }
         expect(
             offered == jobs.values.reduce(0) { $0 + $1.leasable }, "offered items are miscounted")
         expect(hungry.isEmpty && !wakesIdle, "somebody was to be looked at and was not")
@@ -76,7 +81,9 @@ extension Scheduler {
                 "more of it is queued than may be")
         }
         expect(job.waiting.itemCount == job.waitingCount, "waiting count is off")
+        parts -= job.secondLeases
         expect(parts == job.waitingCount + job.heldCount, "held count is off")
+        broken += twinViolations(of: job)
         seen.formUnion(job.settled)
         parts += job.settled.itemCount
         if job.head > 0 { seen.insert(contentsOf: 0..<job.head) }
@@ -91,10 +98,12 @@ extension Scheduler {
         expect(!job.ended || job.knownBy.isEmpty, "ended, and workers still know it")
         expect(job.leasable == 0 || job.inRotation, "leasable but not in the rotation")
         expect(job.bufferedBytes >= 0, "buffered bytes are negative")
-        expect(job.heldCount <= job.options.maxRunning ?? .max, "more is out than may run")
+        expect(
+            job.heldCount + job.secondLeases <= job.options.maxRunning ?? .max,
+            "more is out than may run")
         expect(job.cancelledPart(of: job.waiting).isEmpty, "a cancelled item waits")
         for worker in workers.values where worker.room(for: job) > 0 && job.leasable > 0 {
-            let avoiding = readyWorkers > 1 ? job.avoiding[worker.id] : nil
+            let avoiding = suitable(for: job).workers > 1 ? job.avoiding[worker.id] : nil
             let suitable = job.waiting.subtracting(avoiding ?? RangeSet())
             expect(suitable.isEmpty, "an item waits while a slot of \(worker.id) is free")
         }
@@ -110,6 +119,35 @@ extension Scheduler {
         }
         for (item, failures) in job.failures {
             expect(failures <= job.options.retries, "item \(item) was retried too often")
+        }
+        return broken
+    }
+
+    /// An item may be with two workers, under two live numbers, and never with three.
+    private func twinViolations(of job: JobEntry) -> [String] {
+        var broken: [String] = []
+        for (item, twin) in job.twins {
+            func expect(_ holds: Bool, _ what: String) {
+                if !holds { broken.append("job \(job.id), item \(item): \(what)") }
+            }
+            let holders = workers.values.filter { $0.holds(item, of: job.id) }.map(\.id)
+            expect(job.options.speculates, "has a twin, and the job does not ask for them")
+            expect(
+                Set(holders) == Set([twin.elder, twin.younger].compactMap { $0 }),
+                "is held by \(holders), and its twin is \(twin)")
+            expect(twin.elderAttempt < job.attempts[item], "its elder's number is not lower")
+        }
+        var seen = RangeSet<Int>()
+        for worker in workers.values {
+            guard let held = worker.held[job.id] else { continue }
+            for item in seen.intersection(held.ranges).ranges.joined()
+            where job.twins[item]?.younger == nil {
+                broken.append("job \(job.id), item \(item): held twice and no twin")
+            }
+            seen.formUnion(held.ranges)
+        }
+        if job.options.speculates && !job.isFinished && !speculative.contains(job.id) {
+            broken.append("job \(job.id): its long items are not looked at")
         }
         return broken
     }

@@ -8,6 +8,17 @@
 
 package import MusterModel
 
+/// Slots and workers.
+struct SlotCount: Sendable {
+    var slots = 0
+    var workers = 0
+
+    mutating func add(_ slots: Int, _ sign: Int) {
+        self.slots += sign * slots
+        workers += sign
+    }
+}
+
 package struct Scheduler: Sendable {
     var jobs: [JobID: JobEntry] = [:]
     var workers: [WorkerID: WorkerEntry] = [:]
@@ -22,11 +33,18 @@ package struct Scheduler: Sendable {
     var hungry: Set<WorkerID> = []
     /// Something new may suit any idle worker.
     var wakesIdle = false
-    /// Slots and workers that take leases.
-    var totalSlots = 0
-    var readyWorkers = 0
+    /// Slots and workers that take leases, in all and of each platform.
+    var total = SlotCount()
+    var byPlatform: [String: SlotCount] = [:]
     /// When leases are looked at next.
     var expiryCheck: Instant
+    /// Unfinished jobs with second attempts, and when their long items are looked at next; nil =
+    /// at once, if somebody idles.
+    var speculative: Set<JobID> = []
+    var speculationDue: Instant?
+    /// Items that wait for another worker than the one they failed on.
+    var avoidances = Avoidances()
+    var now: Instant
     /// Effects of the command at hand.
     var effects: [Effect] = []
 
@@ -37,14 +55,23 @@ package struct Scheduler: Sendable {
     var leasesLost = 0
 
     package init(now: Instant) {
+        self.now = now
         expiryCheck = now.advanced(byNanoseconds: Limits.heartbeatNanoseconds)
     }
 
     /// When `tick` is due; nil while nothing waits for time.
-    package var nextDeadline: Instant? { workers.isEmpty ? nil : expiryCheck }
+    package var nextDeadline: Instant? {
+        if workers.isEmpty { return nil }
+        var due = expiryCheck
+        if let look = speculationDue { due = min(due, look) }
+        if let avoidance = avoidances.first { due = min(due, avoidance.end) }
+        return due
+    }
 
     /// Takes one command and returns what is to be done, in this order.
     package mutating func handle(_ command: Command, now: Instant) -> [Effect] {
+        self.now = now
+        endAvoidances()
         switch command {
         case .submit(let job, let options, let count): submit(job, options, count: count)
         case .itemsArrived(let job, let count, let bytes):
@@ -55,7 +82,8 @@ package struct Scheduler: Sendable {
         case .retry(let job, let items): retry(job, items: items)
         case .forget(let job): forget(job)
         case .delivered(let job, let bytes): delivered(job, bytes: bytes)
-        case .join(let worker, let slots): join(worker, slots: slots, now: now)
+        case .join(let worker, let slots, let platform):
+            join(worker, slots: slots, platform: platform, now: now)
         case .leave(let worker): leave(worker)
         case .heartbeat(let worker): heartbeat(worker, now: now)
         case .reports(let worker, let reports):
@@ -70,6 +98,7 @@ package struct Scheduler: Sendable {
             if now >= expiryCheck { expire(now: now) }
         }
         dispatch()
+        speculate(now: now)
         // Handed over and not copied, so that the driver's list does not make the next one copy.
         defer { effects = [] }
         return effects
@@ -89,12 +118,15 @@ package struct Scheduler: Sendable {
         var job = job
         job.offered = job.leasable
         offered &+= job.offered
+        if job.options.speculates && !job.isFinished { speculative.insert(job.id) }
         if job.offered > 0 && !job.inRotation {
             job.inRotation = true
             rotation.append(job.id, priority: job.options.priority)
         }
         if job.isFinished && !job.ended {
             job.ended = true
+            speculative.remove(job.id)
+            job.pace.forgetWorkers()
             effects.append(.ended(job.id))
             for worker in job.knownBy.sorted() {
                 workers[worker]?.knows.remove(job.id)
@@ -109,13 +141,19 @@ package struct Scheduler: Sendable {
     mutating func put(_ worker: WorkerEntry) {
         let load = Double(worker.busySlots) / Double(worker.slots)
         idle.set(worker.id, to: worker.hasRoom ? load : nil)
-        queues.set(worker.id, to: worker.queued > 0 ? Double(worker.queued) : nil)
+        queues.set(worker.id, to: worker.queued > 0 ? worker.queueDepth : nil)
         workers[worker.id] = worker
+    }
+
+    /// Of the workers that take leases those that suit the job.
+    func suitable(for job: JobEntry) -> SlotCount {
+        job.options.platform.map { byPlatform[$0] ?? SlotCount() } ?? total
     }
 
     /// Counts the slots of a worker that begins (1) or ceases (-1) to take leases.
     mutating func count(_ worker: WorkerEntry, _ sign: Int) {
-        totalSlots += sign * worker.slots
-        readyWorkers += sign
+        total.add(worker.slots, sign)
+        byPlatform[worker.platform, default: SlotCount()].add(worker.slots, sign)
+        if byPlatform[worker.platform]?.workers == 0 { byPlatform[worker.platform] = nil }
     }
 }

@@ -17,6 +17,9 @@ package struct JobView: Hashable, Sendable {
     /// Early results fill the buffer: only the item at the head is leased.
     package var isFull: Bool
     package var bufferedBytes: Int
+    /// Of the workers that take leases those whose platform the job can use.
+    package var suitableWorkers: Int
+    package var suitableSlots: Int
 }
 
 package struct WorkerView: Hashable, Sendable {
@@ -31,6 +34,8 @@ package struct ItemView: Hashable, Sendable {
     package var state: ItemState
     package var attempt: UInt32
     package var worker: WorkerID?
+    /// Who runs a second attempt beside it.
+    package var second: WorkerID?
     package var lostAttempts: Int
     package var failedAttempts: Int
     /// Queued on the worker and not started, as far as the coordinator knows.
@@ -48,7 +53,8 @@ extension Scheduler {
             arrived: job.arrived, inputEnded: job.inputEnded, waiting: job.waitingCount,
             held: job.heldCount, running: running, counts: job.counts, head: job.head,
             stopped: job.stopped, ended: job.ended, isFull: job.isFull,
-            bufferedBytes: job.bufferedBytes)
+            bufferedBytes: job.bufferedBytes, suitableWorkers: suitable(for: job).workers,
+            suitableSlots: suitable(for: job).slots)
     }
 
     package func view(of id: WorkerID) -> WorkerView? {
@@ -63,13 +69,15 @@ extension Scheduler {
         guard let job = jobs[id], item >= 0, item < job.arrived else { return nil }
         var view = ItemView(
             state: .waiting, attempt: job.attempt(item), worker: nil,
-            lostAttempts: job.losses[item] ?? 0, failedAttempts: job.failures[item] ?? 0,
+            second: job.twins[item]?.younger, lostAttempts: job.losses[item] ?? 0,
+            failedAttempts: job.failures[item] ?? 0,
             isQueued: false)
         if job.waiting.contains(item) { return view }
-        for id in job.knownBy {
+        for id in job.knownBy where job.twins[item].map({ $0.elder == id }) ?? true {
             guard let worker = workers[id], worker.holds(item, of: job.id) else { continue }
             view.state = .running
             view.worker = id
+            view.attempt = job.liveAttempt(item, on: id)
             view.isQueued = !(worker.running[job.id]?.contains(item) ?? false)
             return view
         }

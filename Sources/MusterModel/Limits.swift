@@ -73,12 +73,23 @@ package enum Limits {
     /// at night is there in the morning.
     package static let retentionNanoseconds: Int64 = 86_400_000_000_000
 
+    /// A failed item waits at most so long for another worker than the one it failed on.
+    package static let retryElsewhereNanoseconds: Int64 = 500_000_000
+    /// No item counts as unusually long before it has run for so long (`--speculate`): far above
+    /// `reportDelayNanoseconds` and a round trip, in which its result may be on its way.
+    package static let speculationNanoseconds: Int64 = 20_000_000
+
     // MARK: Workers
 
     /// Slots of one worker.
     package static let slotsPerWorker = 4096
-    /// Work that a worker holds beyond its slots, as time: hides the round trip and batches.
+    /// Work that a worker holds beyond its slots, as time: hides the round trip and batches. Where
+    /// single items are reported; its queue is filled when less than half of this is there.
     package static let prefetchNanoseconds: Int64 = 100_000_000
+    /// The same where workers report runs of items: a lease costs as much as thousands of them.
+    package static let leaseWorkNanoseconds: Int64 = 250_000_000
+    /// Less work than this is not leased to a slot, as time: a round trip is a fifth of it.
+    package static let leastLeaseNanoseconds: Int64 = 1_000_000
     /// The same as items, where each has input of its own or an attempt of its own.
     package static let prefetchItems = 16_384
     /// The same for items of an array, which cost nothing on the wire.

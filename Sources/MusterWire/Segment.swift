@@ -78,6 +78,14 @@ package struct Segment: Hashable, Sendable {
         return cut
     }
 
+    /// The same cuts of other bytes, as many.
+    package func replacing(blob other: ByteBuffer) -> Segment {
+        precondition(other.readableBytes == blob.readableBytes, "a segment's blob changes its size")
+        var copy = self
+        copy.blob = other
+        return copy
+    }
+
     /// Where item `place` of this segment starts in the blob; `place == count` is its end.
     private func start(of place: Int) -> Int {
         if let width { return width * place }

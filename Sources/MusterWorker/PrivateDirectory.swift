@@ -3,6 +3,7 @@
 // TreeRemoval.swift.
 
 private import Glibc
+package import MusterModel
 
 /// The folder that private directories are made in.
 package final class PrivateDirectoryBase: Sendable {
@@ -50,6 +51,7 @@ package final class PrivateDirectoryBase: Sendable {
                 _ = fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW)
                 return PrivateDirectory(
                     name: name, path: path + "/" + name,
+                    pathBytes: Array((path + "/" + name).utf8),
                     changedMicroseconds: Self.changed(status))
             }
             guard errno == EEXIST else { break }
@@ -60,6 +62,16 @@ package final class PrivateDirectoryBase: Sendable {
             errno: errno)
     }
 
+    /// The directory with the files that were just placed in it: that is how it was given now.
+    package func filled(_ directory: PrivateDirectory, with files: [JobFile]) -> PrivateDirectory {
+        var status = stat()
+        _ = fstatat(descriptor, directory.name, &status, AT_SYMLINK_NOFOLLOW)
+        var filled = directory
+        filled.files = files
+        filled.changedMicroseconds = Self.changed(status)
+        return filled
+    }
+
     /// Removes the directory with all that is in it. Links are removed, never followed.
     ///
     /// - Throws: `.privateDirectory` when something is left, which names it.
@@ -67,11 +79,20 @@ package final class PrivateDirectoryBase: Sendable {
         try TreeRemoval.remove(directory.name, in: descriptor, shownAs: directory.path)
     }
 
-    /// Whether the directory is as `make` gave it: there, ours alone, and empty. Such a one can
-    /// serve the next item, which costs a look instead of two changes of the file system.
+    /// Whether the directory is as `make` or `filled` gave it: there, ours alone, and with nothing
+    /// in it but what was placed. Such a one can serve the next item of the job, which costs a look
+    /// instead of two changes of the file system.
     ///
     /// - Parameter start: when the item started, microseconds since 1970.
     package func isPristine(_ directory: PrivateDirectory, since start: UInt64) -> Bool {
+        // Changes in directories below would not show.
+        guard
+            directory.files.allSatisfy({ file in
+                !file.name.contains("/")
+                    && FilePlacement.isUntouched(
+                        file, at: "\(directory.name)/\(file.name)", below: descriptor)
+            })
+        else { return false }
         // Nobody can set the time of a directory's last change, and any change of it or in it
         // sets that time: where it is still that of the making, one look is enough. The clock of
         // file systems goes in steps of some milliseconds, so the making must lie further back.
@@ -82,7 +103,7 @@ package final class PrivateDirectoryBase: Sendable {
         {
             return true
         }
-        return isEmpty(directory)
+        return holdsNothingElse(directory)
     }
 
     /// More than any kernel's tick.
@@ -93,19 +114,20 @@ package final class PrivateDirectoryBase: Sendable {
             &+ UInt64(max(0, status.st_ctim.tv_nsec)) / 1000
     }
 
-    private func isEmpty(_ directory: PrivateDirectory) -> Bool {
+    private func holdsNothingElse(_ directory: PrivateDirectory) -> Bool {
         guard let listing = opendir(directory.path) else { return false }
         defer { closedir(listing) }
         var status = stat()
         guard fstat(dirfd(listing), &status) == 0, status.st_mode & 0o7777 == 0o700,
             status.st_uid == geteuid()
         else { return false }
+        let expected = 2 + directory.files.count
         var entries = 0
         while readdir(listing) != nil {
             entries += 1
-            if entries > 2 { return false }
+            if entries > expected { return false }
         }
-        return entries == 2
+        return entries == expected
     }
 
     /// Removes what an earlier life of the worker left behind; what cannot be removed stays.
@@ -128,6 +150,9 @@ package final class PrivateDirectoryBase: Sendable {
 package struct PrivateDirectory: Hashable, Sendable {
     fileprivate let name: String
     package let path: String
+    package let pathBytes: [UInt8]
     /// When it was made, by the file system's clock; microseconds since 1970.
-    fileprivate let changedMicroseconds: UInt64
+    fileprivate var changedMicroseconds: UInt64
+    /// What was placed in it.
+    package fileprivate(set) var files: [JobFile] = []
 }

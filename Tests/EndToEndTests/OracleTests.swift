@@ -136,20 +136,24 @@ extension EndToEnd {
             }
         }
 
-        @Test("An item that kills its parent fails alone, its mates succeed")
-        func killsParent() throws {
+        @Test(
+            "An item that kills its parent fails alone, its mates succeed",
+            arguments: [(3, 6), (300, 400)])
+        func killsParent(_ killer: Int, _ count: Int) throws {
             try Bench.with(.embedded, slots: 2) { start, _ in
+                let script = "[ $1 = \(killer) ] && kill -9 $PPID; echo $1"
                 let ended = try start(
-                    ["--json", "sh", "-c", "[ $1 = 3 ] && kill -9 $PPID; echo $1", "sh", "{}"],
-                    Array("1\n2\n3\n4\n5\n6\n".utf8)
+                    ["--json", "sh", "-c", script, "sh", "{}"],
+                    Array((1...count).map { "\($0)\n" }.joined().utf8)
                 ).finish()
                 #expect(ended.status == 1)
                 let items = try ended.lines.map { try JSON($0) }
-                #expect(items.count == 6)
-                for item in items where item["item"]?.number != 3 {
+                #expect(items.count == count)
+                for (place, item) in items.enumerated() where place + 1 != killer {
                     #expect(item["state"]?.text == "succeeded")
+                    #expect(item["stdout"]?.text == "\(place + 1)\n")
                 }
-                #expect(["failed", "aborted"].contains(items[2]["state"]?.text))
+                #expect(["failed", "aborted"].contains(items[killer - 1]["state"]?.text))
             }
         }
     }

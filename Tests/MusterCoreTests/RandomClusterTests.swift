@@ -23,10 +23,13 @@ struct RandomClusterTests {
         "Whatever fails, every item ends once, in order, and every job ends when all is healed",
         arguments: 0..<8)
     func everythingEnds(block: UInt64) {
+        var secondLeases = 0
+        defer { #expect(secondLeases > 0, "no item was ever tried twice at once") }
         for seed in (block * 375)..<(block * 375 + 375) {
             let steps = 30 + Int(seed % 4) * 30
-            guard let late = Self.play(seed: seed, steps: steps, checksEvery: 10).failure
-            else { continue }
+            let cluster = Self.play(seed: seed, steps: steps, checksEvery: 10)
+            secondLeases += cluster.secondLeases
+            guard let late = cluster.failure else { continue }
             // Once more with all checks, to see where it begins.
             let first = Self.play(seed: seed, steps: steps, checksEvery: 1).failure
             Issue.record("seed \(seed): \(first ?? late)")

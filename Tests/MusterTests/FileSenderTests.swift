@@ -124,7 +124,7 @@ struct FileSenderTests {
         #expect(files.files == [])
     }
 
-    @Test("What is missing is sent whole, also for jobs at the same time; a later job sends nothing")
+    @Test("What is missing is sent whole, also for jobs at once; a later one sends nothing")
     func sent() async throws {
         let bytes = (0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 13) }
         try await withFile(bytes) { path in

@@ -52,7 +52,10 @@ struct SlotHarness {
 
     @discardableResult
     func start(_ launch: Launch) async throws -> UInt64 {
-        try await onLoop { try $0.start(launch) }
+        try await onLoop { slot in
+            defer { slot.flush() }
+            return try slot.start(launch)
+        }
     }
 
     func kill(_ number: UInt64? = nil, grace: Duration) async throws {
@@ -80,10 +83,20 @@ struct SlotHarness {
                 return finished
             case .supervisorLost:
                 return finished
+            case .dropped, .caughtUp:
+                break
             }
             if until(finished) { break }
         }
         return finished
+    }
+
+    /// The next answer to a drop; outputs and ends before it are lost.
+    func dropped() async -> Range<UInt64>? {
+        for await event in events {
+            if case .dropped(let launches) = event { return launches }
+        }
+        return nil
     }
 
     func run(_ launch: Launch) async throws -> Finished {

@@ -158,9 +158,12 @@ struct SlotTests {
         // The fourth is the folder that ls reads.
         #expect(
             try await harness.run(harness.launch(["ls", "/proc/self/fd"])).text == "0\n1\n2\n3\n")
-        let session = try await harness.run(harness.shell("echo $$; ps -o sid= -p $$"))
-        let ids = session.text.split(whereSeparator: \.isWhitespace)
-        #expect(ids.count == 2 && ids.first == ids.last)
+        // Its own process group, in the session of its slot, which has no terminal.
+        let group = try await harness.run(
+            harness.shell("echo $$ $PPID; ps -o pgid=,sid=,tty= -p $$"))
+        let ids = group.text.split(whereSeparator: \.isWhitespace)
+        try #require(ids.count == 5)
+        #expect(ids[2] == ids[0] && ids[3] == ids[1] && ids[4] == "?")
         harness.nursery.closeAndWait()
     }
 
@@ -179,12 +182,16 @@ struct SlotTests {
         harness.nursery.closeAndWait()
     }
 
-    @Test("A second launch waits with the supervisor, a third is refused")
+    @Test("A second launch waits with the supervisor; one more than it takes is refused")
     func queue() async throws {
         let harness = try await SlotHarness()
         let first = try await harness.start(harness.shell("read x < /dev/zero; sleep 1000"))
         let second = try await harness.start(harness.shell("echo second"))
-        await #expect(throws: WorkerError.self) { try await harness.start(harness.shell("true")) }
+        let more = try harness.shell("true")
+        try await harness.onLoop { slot in
+            for _ in 2..<Slot.maxOutstanding { try slot.start(more) }
+            #expect(throws: WorkerError.self) { try slot.start(more) }
+        }
         try await harness.kill(first, grace: .zero)
         #expect(await harness.finish().outcome?.launch == first)
         let finished = await harness.finish()

@@ -18,18 +18,25 @@
 //         count of arguments, 48 u32 count of environment entries, 52 directory, arguments and
 //         environment, each ended by NUL.
 // kill:   4 kind, 5 zero, 6 u16 zero, 8 u64 serial, 16 u64 grace ns (0 = at once).
+// drop:   4 kind, 5 zero, 6 u16 zero, 8 u64 first serial, 16 u64 serial behind the last.
 // stdout, stderr: 4 kind, 5 bytes.
 // ended:  4 kind, 5 u8 ending, 6 u8 stage, 7 zero, 8 i32 code, 12 u64 serial, 20 u64 wall ns,
-//         28 u64 CPU ns, 36 u64 peak resident bytes.
+//         28 u64 CPU ns, 36 u64 peak resident bytes, 44 u64 start, microseconds since 1970 (0 =
+//         it never started).
+// dropped: 4 kind, 5 u8 zero, 6 u16 zero, 8 u64 first serial, 16 u64 serial behind the last: the
+//         answer to a drop. These will not start; those of the drop before them have started.
+//         The agent asks for no other drop before it.
 enum muster_request {
     MUSTER_REQUEST_LAUNCH = 1,
     MUSTER_REQUEST_KILL = 2,
+    MUSTER_REQUEST_DROP = 3,
 };
 
 enum muster_event {
     MUSTER_EVENT_STDOUT = 1,
     MUSTER_EVENT_STDERR = 2,
     MUSTER_EVENT_ENDED = 3,
+    MUSTER_EVENT_DROPPED = 4,
 };
 
 // How an item ended; `code` is the exit status, the signal or the errno.
@@ -54,8 +61,10 @@ enum muster_stage {
 enum {
     MUSTER_LAUNCH_HEADER_BYTES = 52,
     MUSTER_KILL_BYTES = 24,
+    MUSTER_DROP_BYTES = 24,
+    MUSTER_DROPPED_BYTES = 24,
     MUSTER_OUTPUT_HEADER_BYTES = 5,
-    MUSTER_ENDED_BYTES = 44,
+    MUSTER_ENDED_BYTES = 52,
     // The kernel takes at most 6 MiB of arguments and environment; a longer launch is a broken
     // agent, and the supervisor gives up.
     MUSTER_LAUNCH_MAX_BYTES = 8 << 20,
@@ -75,6 +84,10 @@ int muster_nursery_request(int connection, int *slot);
 
 // Waits until the nursery is gone and collects it. Returns 0 or an errno.
 int muster_nursery_wait(pid_t pid);
+
+// Runs `program argument` in this process's environment and waits for it, with nothing between
+// vfork, execve and waitpid. Returns the wait status, or -1.
+int muster_floor_run(const char *program, const char *argument);
 
 // Cores the calling thread may run on, or 0 if the kernel does not say.
 int muster_usable_cores(void);

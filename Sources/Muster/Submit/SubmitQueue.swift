@@ -25,6 +25,8 @@ final class SubmitQueue: JobReceiver {
         var open = 0
         var joiner = PartJoiner()
         var end: ClusterError?
+        /// Cancelled before the job had a number.
+        var cancelled: [Int] = []
 
         /// The cell of an item that is over now; nil where it was before.
         mutating func take(_ item: Int) -> ItemCell? {
@@ -57,10 +59,15 @@ final class SubmitQueue: JobReceiver {
 
     /// The job is there: what waits can leave.
     func begin(_ job: JobID) {
-        state.withLock { $0.job = job }
+        let cancelled = state.withLock { state in
+            state.job = job
+            defer { state.cancelled = [] }
+            return state.cancelled
+        }
         connection.gauge(of: job).onChange { [weak self] in self?.scheduleFlush() }
         connection.deliver(job, to: self)
         scheduleFlush()
+        if !cancelled.isEmpty { tellCancelled(cancelled) }
     }
 
     /// There is no job any more, or never was one.
@@ -144,10 +151,12 @@ final class SubmitQueue: JobReceiver {
 
     /// The cell is over already; its worker is told.
     func cancel(_ index: Int) {
-        let isOpen = state.withLock { state in
-            state.take(index) != nil
+        let isTold = state.withLock { state in
+            guard state.take(index) != nil else { return false }
+            if state.job == nil { state.cancelled.append(index) }
+            return state.job != nil
         }
-        if isOpen { tellCancelled([index]) }
+        if isTold { tellCancelled([index]) }
     }
 
     private func tellCancelled(_ items: [Int]) {

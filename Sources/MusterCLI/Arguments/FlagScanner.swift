@@ -16,14 +16,16 @@ package struct FlagScanner {
     static let wordEnd: UInt8 = 0
 
     private let specs: [FlagSpec]
+    private let verb: String
 
     /// Reads the words behind the verb.
     ///
     /// - Throws: `unknownFlag` with a suggestion, `missingValue`, `unexpectedValue`.
     package init(
-        words: [[UInt8]], specs: [FlagSpec] = FlagSpec.run
+        words: [[UInt8]], specs: [FlagSpec] = FlagSpec.run, verb: String = "run"
     ) throws(UsageError) {
         self.specs = specs
+        self.verb = verb
         var index = 0
         scan: while index < words.count {
             let word = words[index]
@@ -48,14 +50,12 @@ package struct FlagScanner {
     /// The words for ArgumentParser of a whole line, the verb included. Lines of other verbs pass
     /// as they are.
     ///
-    /// - Parameter verbs: the verbs that take a command.
     /// - Throws: as `init(words:specs:)`.
-    package static func arguments(
-        for raw: RawArguments, verbs: Set<String> = ["run", "submit"]
-    ) throws(UsageError) -> [String] {
+    package static func arguments(for raw: RawArguments) throws(UsageError) -> [String] {
         let strings = raw.words.map { RawArguments.string($0) }
-        guard let verb = strings.first, verbs.contains(verb) else { return strings }
-        let scanner = try FlagScanner(words: Array(raw.words.dropFirst()))
+        guard let verb = strings.first, let specs = FlagSpec.specs(of: verb) else { return strings }
+        let scanner = try FlagScanner(
+            words: Array(raw.words.dropFirst()), specs: specs, verb: verb)
         // Behind the verb, ArgumentParser would take `--help` for the command to run.
         return scanner.asksForHelp ? ["help", verb] : [verb] + scanner.arguments
     }
@@ -67,7 +67,7 @@ package struct FlagScanner {
         let equals = word.firstIndex(of: UInt8(ascii: "="))
         let name = RawArguments.string(Array(word[2..<(equals ?? word.count)]))
         guard let spec = specs.first(where: { $0.name == name || $0.aliases.contains(name) }) else {
-            throw Suggestions.unknownFlag("--" + name, specs: specs)
+            throw Suggestions.unknownFlag("--" + name, specs: specs, verb: verb)
         }
         if let equals {
             guard spec.takesValue else {
@@ -87,7 +87,8 @@ package struct FlagScanner {
         of word: [UInt8], _ words: [[UInt8]], _ index: inout Int
     ) throws(UsageError) {
         if specs.contains(where: { word[1...].elementsEqual($0.name.utf8) && $0.name.count > 1 }) {
-            throw Suggestions.unknownFlag(RawArguments.string(word), specs: specs)
+            throw Suggestions.unknownFlag(
+                RawArguments.string(word), specs: specs, verb: verb)
         }
         var position = 1
         while position < word.count {
@@ -96,7 +97,7 @@ package struct FlagScanner {
                 let whole = RawArguments.string(word)
                 throw Suggestions.unknownFlag(
                     position == 1 && letter.isASCII ? "-\(letter)" : whole, within: whole,
-                    specs: specs)
+                    specs: specs, verb: verb)
             }
             position += 1
             if !spec.takesValue {
@@ -118,7 +119,7 @@ package struct FlagScanner {
     ) throws(UsageError) -> [UInt8] {
         guard index < words.count else {
             throw UsageError(
-                .missingValue, "`\(flag)` needs a value behind it; see muster run --help")
+                .missingValue, "`\(flag)` needs a value behind it; see muster \(verb) --help")
         }
         index += 1
         return words[index - 1]

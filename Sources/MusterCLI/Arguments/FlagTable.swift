@@ -45,11 +45,36 @@ package struct FlagSpec: Equatable, Sendable {
         // running
         value("jobs", ["j"]), value("max-running"), value("delay"), value("nice"),
         value("retries"), value("timeout"), value("success-codes"), value("halt"), value("env"),
-        value("wd"), plain("shell"), plain("no-shell"), plain("dry-run"),
+        value("wd"), value("basefile", [], ["bf"]), plain("shell"), plain("no-shell"),
+        plain("dry-run"),
+        // warm runners
+        plain("serve"), value("pool"), value("chunk"), plain("speculate"),
         // the job
         value("name"), value("priority"), plain("detach"), plain("local"), value("cluster"),
         value("exit-code"), plain("help", ["h"]),
     ]
+
+    /// The flags of `map`.
+    package static let map: [FlagSpec] = [
+        value("jobs", ["j"]), value("pool"), value("chunk"), plain("speculate"),
+        value("max-running"), value("retries"), value("timeout"), value("halt"), value("env"),
+        value("basefile", [], ["bf"]),
+        // output
+        plain("unordered"), value("buffer"), plain("progress"), plain("bar"), plain("eta"),
+        plain("json"), plain("quiet", ["q"]),
+        // the job
+        value("name"), value("priority"), plain("detach"), plain("local"), value("cluster"),
+        value("exit-code"), plain("help", ["h"]),
+    ]
+
+    /// The flags of a verb whose words are scanned before they are parsed; nil for others.
+    static func specs(of verb: String) -> [FlagSpec]? {
+        switch verb {
+        case "run", "submit": run
+        case "map": map
+        default: nil
+        }
+    }
 
     /// All spellings, with dashes.
     package var spellings: [String] {

@@ -2,6 +2,7 @@
 // RunOptions+Inputs.swift turns the input flags into sources and settings.
 
 package import ArgumentParser
+import MusterModel
 
 /// How `run` counts into its exit code.
 package enum ExitCodeStyle: String, CaseIterable, ExpressibleByArgument, Sendable {
@@ -19,6 +20,7 @@ package struct RunOptions: ParsableArguments {
     @OptionGroup(title: "Inputs") package var input: InputOptions
     @OptionGroup(title: "Output") package var output: OutputOptions
     @OptionGroup(title: "Running items") package var running: RunningOptions
+    @OptionGroup(title: "Warm runners") package var runners: RunnerOptions
     @OptionGroup(title: "The job") package var job: JobFlags
 
     @Argument(
@@ -46,12 +48,26 @@ package struct RunOptions: ParsableArguments {
             (output.json && output.plain, "--json and --plain"),
             (job.local && job.cluster != nil, "--local and --cluster"),
             (output.unordered && output.lineBuffer, "--unordered and --lb"),
+            (running.serve && output.lineBuffer, "--serve and --lb"),
+            (running.serve && running.nice != nil, "--serve and --nice"),
+            (running.serve && running.dryRun, "--serve and --dry-run"),
             (input.array != nil && input.link, "--array and --link"),
             (input.array != nil && !input.argumentFiles.isEmpty, "--array and -a"),
             (input.array != nil && input.header, "--array and --header"),
         ]
         for (found, names) in conflicts where found {
             throw UsageError(.conflict, "\(names) exclude each other; leave one out")
+        }
+        if runners.pool != nil, !running.serve {
+            throw UsageError(
+                .conflict, "--pool is for programs that are kept warm; add --serve, or leave it out"
+            )
+        }
+        if runners.pool == .thread {
+            throw UsageError(
+                .conflict,
+                "a program that serves lines answers one at a time, so --serve has no use for "
+                    + "--pool thread; leave it out, or write a function for `muster map`")
         }
         let line = try commandLine()
         if input.array != nil, !line.sources.isEmpty {
@@ -193,6 +209,15 @@ package struct RunningOptions: ParsableArguments {
         help: ArgumentHelp("Working directory of the items.", valueName: "dir"),
         transform: { try PathFlag.bytes($0) })
     package var workingDirectory: [UInt8]?
+
+    @Option(
+        name: [.customLong("bf"), .customLong("basefile")], parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Take this file along to each worker; repeatable.", valueName: "file"),
+        transform: { try BaseFileFlag($0) })
+    package var baseFiles: [BaseFileFlag] = []
+
+    @Flag(help: "Keep the command running; it answers each line of input with one line.")
+    package var serve = false
 
     @Flag(help: "Run the command through sh, also when it is several words.")
     package var shell = false

@@ -18,7 +18,10 @@ package enum Suggestions {
         "--each-line": "--arg-file", "--from-file": "--arg-file", "--export": "--env",
         "--print0": "--null", "--separator": "--colsep", "--field-separator": "--colsep",
         "--spool": "--buffer", "--background": "--detach", "--output": "--results",
-        "--files": "--results", "--max-concurrent": "--max-running", "--throttle": "--max-running",
+        "--files": "--results", "--transfer": "--basefile", "--stage": "--basefile",
+        "--chunksize": "--chunk", "--chunk-size": "--chunk", "--batch-size": "--chunk",
+        "--executor": "--pool", "--backend": "--pool", "--keep-alive": "--serve",
+        "--server": "--serve", "--max-concurrent": "--max-running", "--throttle": "--max-running",
     ]
 
     /// Peers' verbs and the verbs here.
@@ -33,6 +36,7 @@ package enum Suggestions {
         "agent": ["worker"], "node": ["worker"], "nodes": ["worker list"],
         "workers": ["worker list"], "exec": ["run"], "parallel": ["run"], "xargs": ["run"],
         "srun": ["run"], "sbatch": ["submit"], "qsub": ["submit"], "start": ["coordinator start"],
+        "apply": ["map"], "starmap": ["map"], "imap": ["map"], "call": ["map"],
         "ui": ["dashboard"], "web": ["dashboard"], "bench": ["benchmark"], "info": ["status"],
         "why": ["explain"], "watch": ["top"], "auth": ["login"],
     ]
@@ -41,16 +45,16 @@ package enum Suggestions {
     ///
     /// - Parameter within: the whole word, where it holds several letters.
     package static func unknownFlag(
-        _ flag: String, within word: String? = nil, specs: [FlagSpec]
+        _ flag: String, within word: String? = nil, specs: [FlagSpec], verb: String = "run"
     ) -> UsageError {
         let place = word.map { $0 == flag ? "" : " in `\($0)`" } ?? ""
         var message = "unknown flag `\(flag)`\(place)"
         if let near = nearestFlag(to: flag, specs: specs) {
             message += "; did you mean `\(near)`?"
         } else {
-            message += "; see muster run --help."
+            message += "; see muster \(verb) --help."
         }
-        message += " A command that starts with - goes behind --"
+        if verb != "map" { message += " A command that starts with - goes behind --" }
         return UsageError(.unknownFlag, message)
     }
 

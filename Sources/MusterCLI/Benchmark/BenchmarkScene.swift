@@ -50,18 +50,13 @@ final class BenchmarkScene: Sendable {
         return path
     }
 
-    /// This process's environment without what would lead a child to the user's own clusters.
+    /// The same little for every child: nothing that leads to the user's own clusters, and no
+    /// locale, which some programs load at their start and others do not.
     func environment(config: String) -> [String] {
-        var variables: [String] = []
-        var entry = environ
-        while let text = entry.pointee {
-            let variable = String(cString: text)
-            if !variable.hasPrefix("MUSTER_"), !variable.hasPrefix("TMPDIR=") {
-                variables.append(variable)
-            }
-            entry += 1
+        let kept = ["PATH", "HOME", "LD_LIBRARY_PATH"].compactMap { (name: String) in
+            getenv(name).map { "\(name)=\(String(cString: $0))" }
         }
-        return variables + ["MUSTER_CONFIG=\(config)", "TMPDIR=\(path)"]
+        return kept + ["LC_ALL=C", "MUSTER_CONFIG=\(config)", "TMPDIR=\(path)"]
     }
 
     // MARK: Processes

@@ -9,28 +9,29 @@ import NIOCore
 
 struct AttachedRun {
     let connection: ClusterConnection
-    let options: RunOptions
-    let isEmbedded: Bool
-    let words: [[UInt8]]
+    let maker: JobMaker
     /// What the job takes along; nil = nothing.
     var files: OutgoingFiles?
+
+    private var options: RunOptions { maker.options }
+    private var isEmbedded: Bool { maker.isEmbedded }
 
     /// Returns the exit code.
     func start(_ spec: JobSpec, _ plan: InputPlan) async throws -> Int32 {
         let job = try await connection.submit(spec, attach: true, files: files)
+        await RunLauncher.noteWaiting(for: spec, job, on: connection)
         var array: ArrayInput?
         if case .array(let range) = spec.input { array = range }
         let needsInputs =
             options.output.tag || options.output.tagstring != nil || options.output.json
             || options.output.joblog != nil || options.output.results != nil
         let memory = needsInputs ? InputMemory(array: array) : nil
-        let feeder = InputFeeder(connection: connection, job: job, memory: memory)
+        let feeder = InputFeeder(
+            connection: connection, job: job, kind: maker.inputKind, memory: memory)
         if array == nil { feeder.start(plan) }
         let mailbox = connection.mailbox(of: job)
         Signals.handle([SIGINT, SIGTERM, SIGHUP]) { mailbox.put(.signal($0)) }
-        let printer = try ResultPrinter(
-            output: options.output, words: words, mode: try options.commandMode(), plan: plan,
-            memory: memory)
+        let printer = try ResultPrinter(maker, plan: plan, memory: memory)
         let watcher = JobWatcher(
             connection: connection, job: job, label: options.job.name ?? commandName,
             printer: printer,
@@ -41,9 +42,10 @@ struct AttachedRun {
         return watcher.watch()
     }
 
-    /// For the progress line: the command's own name.
+    /// For the progress line: the command's own name, or the function's.
     private var commandName: String? {
-        words.first.map { word in
+        if let target = maker.target { return target.function }
+        return maker.words.first.map { word in
             let text = String(decoding: word, as: UTF8.self)
             return String(text.split(separator: " ").first?.split(separator: "/").last ?? "")
         }

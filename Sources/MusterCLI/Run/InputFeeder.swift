@@ -9,15 +9,28 @@ import NIOConcurrencyHelpers
 import NIOCore
 
 final class InputFeeder: Sendable {
+    /// What a worker is given for each item.
+    enum Kind: Sendable {
+        /// The fields of a command's input.
+        case fields
+        /// A line as it is, which must not be blank.
+        case jsonLine
+    }
+
     private let connection: ClusterConnection
     private let job: JobID
+    private let kind: Kind
     private let gauge: Gauge
     /// Inputs of items whose results have not come yet, if anybody wants them.
     private let memory: InputMemory?
 
-    init(connection: ClusterConnection, job: JobID, memory: InputMemory? = nil) {
+    init(
+        connection: ClusterConnection, job: JobID, kind: Kind = .fields,
+        memory: InputMemory? = nil
+    ) {
         self.connection = connection
         self.job = job
+        self.kind = kind
         self.gauge = connection.gauge(of: job)
         self.memory = memory
     }
@@ -31,7 +44,7 @@ final class InputFeeder: Sendable {
             do {
                 try feedAll(given.plan)
             } catch {
-                let failure = MusterError(.system, "\(error)")
+                let failure = error as? MusterError ?? MusterError(.system, "\(error)")
                 connection.mailbox(of: job).put(.inputFailed(failure))
             }
         }
@@ -51,14 +64,43 @@ final class InputFeeder: Sendable {
                     "the input of item \(first + 1) has \(batch.bytes.count) bytes; an item's may "
                         + "have \(Limits.itemInputBytes): give it in a file")
             }
-            let wire = Segment(
-                first: first, ends: batch.ends.map { UInt32($0) },
-                blob: ByteBuffer(bytes: batch.bytes))
+            let wire =
+                switch kind {
+                case .fields:
+                    Segment(
+                        first: first, ends: batch.ends.map { UInt32($0) },
+                        blob: ByteBuffer(bytes: batch.bytes))
+                case .jsonLine: try Self.lines(of: batch, from: first)
+                }
             guard gauge.take(batch.bytes.count + 4 * count) else { return }
             connection.send(wire, of: job)
             first += count
         }
         connection.endInput(of: job)
+    }
+
+    /// The items without the lengths of their only fields.
+    private static func lines(of batch: InputBatch, from first: Int) throws -> Segment {
+        var blob = ByteBufferAllocator().buffer(capacity: batch.bytes.count)
+        var ends: [UInt32] = []
+        ends.reserveCapacity(batch.count)
+        try batch.bytes.withUnsafeBytes { bytes in
+            var start = 0
+            for end in batch.ends {
+                let line = UnsafeRawBufferPointer(
+                    rebasing: bytes[(start + ItemFields.lengthBytes)..<end])
+                guard line.contains(where: { !" \t\r".utf8.contains($0) }) else {
+                    throw MusterError(
+                        .malformed,
+                        "line \(first + ends.count + 1) of the input is blank, and each line is "
+                            + "one JSON value; leave it out, or write null")
+                }
+                blob.writeBytes(line)
+                ends.append(UInt32(blob.readableBytes))
+                start = end
+            }
+        }
+        return Segment(first: first, ends: ends, blob: blob)
     }
 
     /// Nothing more is wanted.

@@ -77,9 +77,7 @@ final class JobWatcher {
     private func handle(_ event: JobEvent) -> Int32? {
         switch event {
         case .results(let records): show(records, bytes: records.reduce(0) { $0 + $1.encodedBytes })
-        case .values(let runs):
-            let bytes = runs.reduce(0) { $0 + $1.encodedBytes }
-            show(runs.flatMap { run in run.items.map(run.record) }, bytes: bytes)
+        case .values(let runs): show(runs)
         case .progress(let summary): progress.update(summary, label: label)
         case .ended(let summary): return ended(summary)
         case .lost(let error): return lost(error)
@@ -94,12 +92,24 @@ final class JobWatcher {
     // MARK: Results
 
     private func show(_ records: [ResultRecord], bytes: Int) {
-        if let printer, signalStatus == nil {
-            progress.willWrite()
+        show(bytes: bytes) { printer in
             for record in records {
                 count(record)
                 printer.show(record, worker: connection.name(of: record.worker))
             }
+        }
+    }
+
+    private func show(_ runs: [ValueRun]) {
+        show(bytes: runs.reduce(0) { $0 + $1.encodedBytes }) { printer in
+            for run in runs { printer.show(run, worker: connection.name(of: run.worker)) }
+        }
+    }
+
+    private func show(bytes: Int, _ body: (ResultPrinter) -> Void) {
+        if let printer, signalStatus == nil {
+            progress.willWrite()
+            body(printer)
             let isRead = printer.flush()
             progress.didWrite(printer.lastByte)
             if !isRead { readerLeft() }
@@ -264,7 +274,8 @@ extension Ending {
         case .cannotStart: (.cannotStart, Self.own(stderr) ?? words)
         case .workersLost: (.lostWorker, "")
         case .outputLimit, .supervisorLost, .memoryLimit: (.other(words), "")
-        case .threw, .runnerDied: (.other(words), stderr)
+        case .threw: (.other(stderr.isEmpty ? words : stderr), "")
+        case .runnerDied: (.other(words), stderr)
         case .badInput: (.other(Self.own(stderr) ?? words), "")
         }
     }

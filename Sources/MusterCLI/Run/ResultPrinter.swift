@@ -17,28 +17,30 @@ final class ResultPrinter {
     }
 
     private let style: Style
+    /// What the items of a function give back; nil for commands, and where nobody knows.
+    private let values: ValueKind?
     private let memory: InputMemory?
     /// Files that are written beside the output, and the command as they name it.
     private let records: RunRecords?
     private let template: CommandTemplate?
     private var out = ByteBuffer()
     /// Output of an item whose parts are shown together (`--json`, `--tag`).
-    private var collected: (item: Int, stdout: ByteBuffer, stderr: ByteBuffer)?
+    private var collected: ResultRecord?
     /// Item and attempt of parts that were shown already.
     private var shownParts: (item: Int, attempt: UInt32)?
     private(set) var lastByte: UInt8?
     let commandName: String
     private var isBroken = false
 
-    init(
-        output: OutputOptions, words: [[UInt8]], mode: CommandMode, plan: InputPlan,
-        memory: InputMemory?
-    ) throws {
+    init(_ maker: JobMaker, plan: InputPlan, memory: InputMemory?) throws {
+        let output = maker.options.output
+        let words = maker.words
         self.memory = memory
+        values = maker.valueKind
         if output.joblog != nil || output.results != nil {
             records = try RunRecords(joblog: output.joblog, results: output.results)
             template = try CommandTemplate(
-                words: words, mode: mode, sources: plan.fieldCount, names: plan.names)
+                words: words, mode: maker.mode, sources: plan.fieldCount, names: plan.names)
         } else {
             records = nil
             template = nil
@@ -60,6 +62,7 @@ final class ResultPrinter {
     /// For `results`, `attach` and `logs`: raw output, JSON without inputs, or a log.
     init(json: Bool, commandName: String, log: LogStyle? = nil) {
         style = log.map { .log($0) } ?? (json ? .json : .raw)
+        values = nil
         memory = nil
         records = nil
         template = nil
@@ -67,9 +70,27 @@ final class ResultPrinter {
     }
 
     func show(_ record: ResultRecord, worker: String?) {
-        switch style {
-        case .raw where records == nil: showRaw(record)
-        case .raw, .tagged, .json, .log: showWhole(record, worker)
+        let hasValue = values == .json || record.value.readableBytes > 0
+        if isPlain && !hasValue && collected == nil {
+            showRaw(record)
+        } else {
+            showWhole(record, worker)
+        }
+        if out.readableBytes > 1 << 20 { _ = flush() }
+    }
+
+    /// Output as it is, and nothing beside it.
+    var isPlain: Bool {
+        guard case .raw = style else { return false }
+        return records == nil
+    }
+
+    func appendLines(of values: Segment) {
+        out.reserveCapacity(minimumWritableBytes: values.bytes + values.count)
+        for item in values.range {
+            guard let value = values.item(item) else { continue }
+            out.writeImmutableBuffer(value)
+            out.writeInteger(UInt8(ascii: "\n"))
         }
         if out.readableBytes > 1 << 20 { _ = flush() }
     }
@@ -89,13 +110,18 @@ final class ResultPrinter {
     private func showWhole(_ record: ResultRecord, _ worker: String?) {
         var whole = record
         if var before = collected, before.item == record.item {
-            before.stdout.writeImmutableBuffer(record.stdout)
-            before.stderr.writeImmutableBuffer(record.stderr)
-            whole.stdout = before.stdout
-            whole.stderr = before.stderr
+            // Parts of an attempt that was lost are not the next one's.
+            if before.attempt == record.attempt {
+                before.stdout.writeImmutableBuffer(record.stdout)
+                before.stderr.writeImmutableBuffer(record.stderr)
+                before.value.writeImmutableBuffer(record.value)
+                whole.stdout = before.stdout
+                whole.stderr = before.stderr
+                whole.value = before.value
+            }
         }
         guard let outcome = whole.outcome else {
-            collected = (whole.item, whole.stdout, whole.stderr)
+            collected = whole
             return
         }
         collected = nil
@@ -105,17 +131,21 @@ final class ResultPrinter {
             let command = try? template?.readableLine(
                 inputs: fields, sequence: whole.item + 1, slot: 1)
             records.note(whole, outcome, worker: worker ?? "", command: command ?? []) {
-                Self.json(whole, outcome, fields, worker)
+                Self.json(whole, outcome, fields, worker, values)
             }
         }
         switch style {
-        case .json: out.writeBytes(Self.json(whole, outcome, fields, worker))
+        case .json: out.writeBytes(Self.json(whole, outcome, fields, worker, values))
         case .tagged:
             let tag = self.tag(whole.item, fields)
             var errors = ByteBuffer()
             Self.write(whole.stdout, tag, to: &out)
             Self.write(whole.stderr, tag, to: &errors)
             showErrors(errors)
+        case .raw where values == .json || whole.value.readableBytes > 0:
+            if outcome.state == .succeeded { out.writeImmutableBuffer(line(of: whole.value)) }
+            showErrors(whole.stdout)
+            showErrors(whole.stderr)
         case .raw, .log:
             out.writeImmutableBuffer(whole.stdout)
             showErrors(whole.stderr)
@@ -137,7 +167,9 @@ final class ResultPrinter {
         out.writeString(
             "==> \(log.job).\(record.item + 1) \(outcome.state.word): \(outcome.ending.words)"
                 + "\(place), attempt \(record.attempt)\n")
-        for var text in [record.stdout, record.stderr] where text.readableBytes > 0 {
+        var value = record.value
+        if let failure = Self.failure(of: record) { value = ByteBuffer(string: failure) }
+        for var text in [value, record.stdout, record.stderr] where text.readableBytes > 0 {
             let last = text.readableBytesView.last
             out.writeBuffer(&text)
             if last != UInt8(ascii: "\n") { out.writeInteger(UInt8(ascii: "\n")) }
@@ -168,7 +200,8 @@ final class ResultPrinter {
     }
 
     private static func json(
-        _ record: ResultRecord, _ outcome: Outcome, _ fields: [[UInt8]], _ worker: String?
+        _ record: ResultRecord, _ outcome: Outcome, _ fields: [[UInt8]], _ worker: String?,
+        _ kind: ValueKind?
     ) -> [UInt8] {
         var exit: Int?
         var signal: Int?
@@ -178,17 +211,29 @@ final class ResultPrinter {
         case .cannotStart(.execute, _): exit = Int(outcome.ending.exitCode)
         default: break
         }
-        return RunItemLine(
+        let value = value(of: record, outcome, kind)
+        var line = RunItemLine(
             item: UInt64(record.item) + 1, input: fields, state: outcome.state.word, exit: exit,
             signal: signal, stdout: Array(record.stdout.readableBytesView),
             stderr: Array(record.stderr.readableBytesView),
             seconds: Double(outcome.wallNanoseconds) / 1e9, worker: worker ?? "",
-            attempt: Int(record.attempt)
-        ).bytes
+            attempt: Int(record.attempt))
+        line.value = value
+        line.error = failure(of: record)
+        if kind == .line { line.stdout = [] }
+        return line.bytes
     }
 
     /// The last line that the item wrote to stderr, for the summary.
     func lastErrorLine(of record: ResultRecord) -> String {
+        switch record.outcome?.ending {
+        case .threw, .badInput, .cannotStart:
+            if let failure = Self.failure(of: record) {
+                return String(failure.split(separator: "\n").first?.prefix(200) ?? "")
+            }
+        // Otherwise the ending says why, and what the runner said last follows.
+        default: break
+        }
         let lines = record.stderr.readableBytesView.split(separator: UInt8(ascii: "\n"))
         return lines.last.map { String(decoding: $0.prefix(200), as: UTF8.self) } ?? ""
     }

@@ -77,6 +77,13 @@ package struct JSONText: Equatable, Sendable {
         bytes.append(contentsOf: "null".utf8)
     }
 
+    /// A JSON text from elsewhere; line breaks in it become blanks, which mean the same.
+    package mutating func raw(_ text: [UInt8]) {
+        separate()
+        bytes.append(
+            contentsOf: text.lazy.map { $0 == UInt8(ascii: "\n") ? UInt8(ascii: " ") : $0 })
+    }
+
     package mutating func optional(_ number: (some BinaryInteger)?) {
         if let number { integer(number) } else { null() }
     }

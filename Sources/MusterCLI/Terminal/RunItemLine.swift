@@ -18,6 +18,16 @@ package struct RunItemLine: Equatable, Sendable {
     package var worker: String
     /// 1-based.
     package var attempt: Int
+    /// What a function gave back; nil for commands and failed items.
+    package var value: Value?
+    /// What a function that failed said.
+    package var error: String?
+
+    package enum Value: Equatable, Sendable {
+        /// A JSON text, written as it is.
+        case json([UInt8])
+        case text([UInt8])
+    }
 
     package init(
         item: UInt64, input: [[UInt8]], state: String, exit: Int?, signal: Int?, stdout: [UInt8],
@@ -48,6 +58,17 @@ package struct RunItemLine: Equatable, Sendable {
             json.optional(exit)
             json.key("signal")
             json.optional(signal)
+            switch value {
+            case .json(let text):
+                json.key("value")
+                json.raw(text)
+            case .text(let text): json.field("value", text: text)
+            case nil: break
+            }
+            if let error {
+                json.key("error")
+                json.string(error)
+            }
             json.field("stdout", text: stdout)
             json.field("stderr", text: stderr)
             json.key("seconds")

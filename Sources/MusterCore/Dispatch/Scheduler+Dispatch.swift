@@ -1,7 +1,8 @@
 /// Work meets slots. Credit-based and without ticks: a worker holds one item a slot plus enough
 /// queued ones to hide the round trip, and its reports make room for the next. Sizes follow
-/// factoring (Hummel, Schonberg, Flynn 1992): a grant is at most the worker's share of half of
-/// what is left, and at most `Limits.prefetchNanoseconds` of work at the job's measured rate.
+/// weighted factoring (Hummel, Schonberg, Flynn 1992; Hummel, Schmidt, Uma, Wein 1996): a grant is
+/// at most the worker's share of half of what is left, times its speed beside the others, and at
+/// most `JobEntry.leaseNanoseconds` of work a slot at the rate that the worker has measured.
 ///
 /// Only workers that something happened to are looked at: those in `hungry`, and with `wakesIdle`
 /// all that have free slots. Who declines is asked again after the next event that could change
@@ -55,10 +56,6 @@ extension Scheduler {
         guard var worker = workers.removeValue(forKey: id) else { return false }
         defer { put(worker) }
         guard beyondSlots ? worker.wantsQueue : worker.hasRoom else { return false }
-        let share = Int(share(of: worker.slots, in: offered))
-        if beyondSlots && share == 0 { return false }
-        // With other workers about, a failed item goes to one of them.
-        let avoiding = readyWorkers > 1 ? id : nil
         var passedOver: [(job: JobID, priority: Int)] = []
         defer { for (job, priority) in passedOver { rotation.append(job, priority: priority) } }
         while !beyondSlots || passedOver.count < 8, let jobID = rotation.popFirst() {
@@ -67,15 +64,14 @@ extension Scheduler {
             job.inRotation = false
             let leasable = job.leasable
             guard leasable > 0 else { continue }
-            let most: Int
-            if beyondSlots {
-                most = min(worker.queueRoom(for: job), share)
-            } else {
-                let ofJob = Int(self.share(of: worker.slots, in: leasable))
-                most = min(worker.room(for: job), max(1, ofJob))
-            }
+            let most =
+                beyondSlots
+                ? queueGrant(of: job, leasable, to: worker)
+                : slotGrant(of: job, leasable, to: worker)
+            // With other workers about, a failed item goes to one of them.
+            let avoiding = suitable(for: job).workers > 1 ? id : nil
             let ranges = job.take(min(most, leasable), avoiding: avoiding)
-            if !ranges.isEmpty { lease(ranges, of: &job, to: &worker) }
+            if !ranges.isEmpty { leaseFirst(ranges, of: &job, to: &worker) }
             if job.leasable > 0 {
                 job.inRotation = true
                 passedOver.append((jobID, job.options.priority))
@@ -85,23 +81,42 @@ extension Scheduler {
         return false
     }
 
-    /// Half of what so many of all slots should get of so many items.
-    private func share(of slots: Int, in items: Int) -> Double {
-        Double(max(0, items)) * Double(slots) / Double(max(1, 2 * totalSlots))
+    /// For free slots; and where no other job waits for its turn, the first of the queue with it.
+    private func slotGrant(of job: JobEntry, _ leasable: Int, to worker: WorkerEntry) -> Int {
+        let room = worker.room(for: job)
+        let share = share(of: worker, in: leasable, of: job)
+        guard room > 0, rotation.isEmpty, share > room else { return min(room, max(1, share)) }
+        return room + min(worker.queueRoom(for: job), share - room)
     }
 
-    private mutating func lease(
+    /// Of all jobs' items, so that many small jobs are queued like one large one.
+    private func queueGrant(of job: JobEntry, _ leasable: Int, to worker: WorkerEntry) -> Int {
+        min(worker.queueRoom(for: job), share(of: worker, in: offered + leasable, of: job))
+    }
+
+    /// Half of what this worker should get of so many items, times its weight.
+    private func share(of worker: WorkerEntry, in items: Int, of job: JobEntry) -> Int {
+        let slots = Double(worker.slots) * job.pace.weight(of: worker.id)
+        let share = Double(max(0, items)) * slots / Double(max(1, 2 * suitable(for: job).slots))
+        return max(job.leastLease(on: worker.id, slots: worker.slots), Int(share))
+    }
+
+    private mutating func leaseFirst(
         _ ranges: [Range<Int>], of job: inout JobEntry, to worker: inout WorkerEntry
     ) {
-        var runs: [LeaseRun] = []
         for range in ranges {
             job.heldCount += range.count
             leasesIssued += range.count
-            runs += job.attempts.runs(of: range)
         }
+        lease(ranges, of: &job, to: &worker)
+    }
+
+    mutating func lease(
+        _ ranges: [Range<Int>], of job: inout JobEntry, to worker: inout WorkerEntry
+    ) {
         worker.hold(ranges, of: job)
         worker.knows.insert(job.id)
         job.knownBy.insert(worker.id)
-        effects.append(.lease(worker.id, job.id, runs))
+        effects.append(.lease(worker.id, job.id, ranges.flatMap(job.attempts.runs)))
     }
 }

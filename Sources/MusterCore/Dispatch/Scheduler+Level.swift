@@ -4,8 +4,8 @@
 import MusterModel
 
 extension Scheduler {
-    /// For each worker that idles although nothing is left for it, the longest queue elsewhere
-    /// that has something for it gives up half.
+    /// For each worker that idles although nothing is left for it, the queue elsewhere that would
+    /// last longest and has something for it gives up so much that both end together.
     mutating func level() {
         guard !queues.isEmpty, workers.count > 1 else { return }
         var misses = 0
@@ -13,7 +13,7 @@ extension Scheduler {
             guard let worker = workers[thief], worker.hasRoom, !worker.awaitsItems else { continue }
             var room: [JobID: Bool] = [:]
             let found = queues.order.reversed().prefix(16).contains { place in
-                revokeHalf(of: place.id, for: worker, room: &room)
+                revokeShare(of: place.id, for: worker, room: &room)
             }
             if found { workers[thief]?.awaitsItems = true }
             misses += found ? 0 : 1
@@ -23,13 +23,13 @@ extension Scheduler {
 
     /// Asks for what starts last and is of use to `thief`. Returns false where there is nothing.
     /// `room` remembers which jobs can use the thief's free slots.
-    private mutating func revokeHalf(
+    private mutating func revokeShare(
         of id: WorkerID, for thief: WorkerEntry, room: inout [JobID: Bool]
     ) -> Bool {
         guard let worker = workers[id], id != thief.id, worker.levelledFor == nil,
             !worker.gaveNothing, worker.queued > 0
         else { return false }
-        var left = max(1, worker.queued / 2)
+        var left = max(1, Int(Double(worker.queued) * share(of: thief, in: worker)))
         var asked: [JobID: RangeSet<Int>] = [:]
         for lease in worker.latestLeases(atMost: 256) {
             if left == 0 { break }
@@ -61,6 +61,17 @@ extension Scheduler {
         return true
     }
 
+    /// The part of the victim's queue that the thief's free slots would work off while the victim
+    /// does the rest, by what both have measured of the job that the victim got last.
+    private func share(of thief: WorkerEntry, in victim: WorkerEntry) -> Double {
+        guard let last = victim.latestLeases(atMost: 1).first, let job = jobs[last.job] else {
+            return 0.5
+        }
+        let own = Double(victim.slots) / max(1, job.itemNanoseconds(on: victim.id))
+        let other = Double(thief.freeSlots) / max(1, job.itemNanoseconds(on: thief.id))
+        return other / (own + other)
+    }
+
     /// Asks for all that the worker holds and has not started; of one job, or of all.
     mutating func revokeAll(of id: WorkerID, job only: JobID? = nil) {
         guard let worker = workers[id] else { return }
@@ -82,7 +93,7 @@ extension Scheduler {
         let owned = (worker.held[jobID]?.ranges ?? RangeSet()).intersection(RangeSet(ranges))
         worker.giveBack(owned, of: jobID)
         worker.revokesOpen = max(0, worker.revokesOpen - 1)
-        if worker.levelledFor != nil { worker.gaveNothing = owned.isEmpty }
+        if worker.levelledFor != nil || !owned.isEmpty { worker.gaveNothing = owned.isEmpty }
         if let thief = worker.levelledFor, worker.revokesOpen == 0 {
             worker.levelledFor = nil
             workers[thief]?.awaitsItems = false
@@ -92,22 +103,25 @@ extension Scheduler {
         wakesIdle = true
         put(worker)
         if !owned.isEmpty, var job = take(jobID) {
-            let count = job.heldCount
-            takeBack(owned, of: &job)
-            leasesReturned += count - job.heldCount
+            leasesReturned += owned.itemCount
+            let (alone, old) = job.part(owned, from: id)
+            takeBack(alone, old: old, of: &job)
             put(job)
         }
         checkDrained(id)
     }
 
-    private mutating func takeBack(_ owned: RangeSet<Int>, of job: inout JobEntry) {
+    /// - Parameter old: those whose attempt was not the item's last.
+    private mutating func takeBack(
+        _ owned: RangeSet<Int>, old: [Int], of job: inout JobEntry
+    ) {
         let head = job.head
         for range in owned.ranges { job.heldCount -= range.count }
         let cancelled = job.cancelledPart(of: owned)
         conclude(cancelled, of: &job)
         for range in owned.subtracting(cancelled).ranges { job.wait(range) }
         // It had said something of them, so they had started: no part may meet the next attempt's.
-        let started = job.partBytes.keys.filter(owned.contains).sorted()
+        let started = Set(job.partBytes.keys.filter(owned.contains)).union(old).sorted()
         for item in started {
             job.dropParts(of: item)
             guard !cancelled.contains(item) else { continue }

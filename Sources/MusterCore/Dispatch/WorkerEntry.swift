@@ -9,11 +9,12 @@ struct HeldItems: Sendable {
     var count = 0
     /// Slots of the worker that the job may fill.
     var limit: Int
-    /// Estimated time of all of them.
-    var nanoseconds = 0.0
+    /// Expected time of one of them here.
+    var itemNanoseconds = 0.0
+    /// Expected time of all of them.
+    var nanoseconds: Double { itemNanoseconds * Double(count) }
 
     mutating func remove(_ range: Range<Int>) {
-        nanoseconds -= nanoseconds * Double(range.count) / Double(max(1, count))
         ranges.remove(contentsOf: range)
         count -= range.count
     }
@@ -27,6 +28,8 @@ struct WorkerEntry: Sendable {
 
     let id: WorkerID
     let slots: Int
+    /// What its machine is, as `linux-x86_64`.
+    let platform: String
     /// Items leased to it, by job. Changes go through `takeHeld` and `put`.
     private(set) var held: [JobID: HeldItems] = [:]
     private(set) var heldCount = 0
@@ -52,9 +55,10 @@ struct WorkerEntry: Sendable {
     /// Had nothing to give back when it was asked; no further try before it reports or gets more.
     var gaveNothing = false
 
-    init(id: WorkerID, slots: Int, now: Instant) {
+    init(id: WorkerID, slots: Int, platform: String, now: Instant) {
         self.id = id
         self.slots = slots
+        self.platform = platform
         self.lastSeen = now
     }
 
@@ -66,6 +70,9 @@ struct WorkerEntry: Sendable {
     private var queuedNanoseconds: Double {
         nanoseconds * Double(queued) / Double(max(1, heldCount))
     }
+    /// Time until its queue is empty, if nobody takes from it.
+    var queueDepth: Double { queuedNanoseconds / Double(slots) }
+    var freeSlots: Int { slots - busySlots }
 
     func holds(_ item: Int, of job: JobID) -> Bool { held[job]?.ranges.contains(item) ?? false }
 
@@ -95,10 +102,10 @@ struct WorkerEntry: Sendable {
             mayComeAgain = false
         }
         var items = takeHeld(of: job.id) ?? HeldItems(limit: limit(of: job))
+        items.itemNanoseconds = job.itemNanoseconds(on: id)
         for range in ranges {
             items.ranges.insert(contentsOf: range)
             items.count += range.count
-            items.nanoseconds += Double(range.count) * job.estimatedNanoseconds
             arrivals.append(Arrival(job: job.id, items: range))
         }
         put(items, of: job.id)
@@ -149,23 +156,26 @@ struct WorkerEntry: Sendable {
     /// Free slots for the job.
     func room(for job: JobEntry) -> Int {
         let free = min(slots - fillable, limit(of: job) - (held[job.id]?.count ?? 0))
-        return draining ? 0 : max(0, free)
+        return draining || !isSuitable(for: job) ? 0 : max(0, free)
     }
 
     /// Its queue is at most half full. Refilling in gulps makes a tenth of the messages.
     var wantsQueue: Bool {
         if draining { return false }
-        return queued < slots || queuedNanoseconds < queueNanoseconds(slots) / 2
+        return queued < slots
+            || queuedNanoseconds < Double(slots) * Double(Limits.prefetchNanoseconds) / 2
     }
 
     /// Items of the job that its queue may take: at least one, so that no job waits for ever
     /// behind another's refills.
     func queueRoom(for job: JobEntry) -> Int {
-        let each = max(1, job.estimatedNanoseconds)
-        let byTime = (queueNanoseconds(slots) - queuedNanoseconds) / each
+        guard isSuitable(for: job) else { return 0 }
+        let each = max(1, job.itemNanoseconds(on: id))
+        let target = job.leaseNanoseconds
+        let byTime = (Double(slots) * target - queuedNanoseconds) / each
         let room = max(1, slots - queued, Int(min(max(0, byTime), 1e9)))
         let limit = limit(of: job)
-        let ofJob = max(limit, Int(min(queueNanoseconds(limit) / each, 1e9)))
+        let ofJob = max(limit, Int(min(Double(limit) * target / each, 1e9)))
         return max(
             0,
             min(
@@ -178,7 +188,7 @@ struct WorkerEntry: Sendable {
         held[job].map { max(0, $0.count - $0.limit) } ?? 0
     }
 
-    private func queueNanoseconds(_ slots: Int) -> Double {
-        Double(slots) * Double(Limits.prefetchNanoseconds)
+    func isSuitable(for job: JobEntry) -> Bool {
+        job.options.platform.map { $0 == platform } ?? true
     }
 }

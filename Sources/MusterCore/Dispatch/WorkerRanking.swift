@@ -15,6 +15,9 @@ struct WorkerRanking: Sendable {
 
     var isEmpty: Bool { order.isEmpty }
     func contains(_ id: WorkerID) -> Bool { scores[id] != nil }
+    subscript(id: WorkerID) -> Double? { scores[id] }
+    /// Score of the one in the middle; nil where nobody is ranked.
+    var median: Double? { order.isEmpty ? nil : order[order.count / 2].score }
 
     /// nil takes the worker out.
     mutating func set(_ id: WorkerID, to score: Double?) {

@@ -45,37 +45,47 @@ extension Scheduler {
             let item = report.item
             let here = position..<(position + 1)
             guard held.ranges.containsAll(report.items), !successes.overlaps(report.items),
-                job.attempts.areAll(report.items, at: report.attempt)
+                job.areLive(report.items, at: report.attempt, on: id)
             else {
                 job.end(successes, in: &held)
                 successes = 0..<0
-                mergePart(of: report, at: position, of: &job, in: &held)
+                mergePart(of: report, at: position, of: &job, in: &held, from: id)
                 continue
             }
             guard let state = report.state, state.isFinal else {
+                win(item, of: &job, on: id)
                 job.keepPart(of: item, bytes: report.bytes)
                 note(here, accepted: true)
                 continue
             }
             leasesAnswered += report.items.count
             if state == .succeeded {
-                job.succeed(report)
+                job.succeed(report, on: id)
                 if successes.upperBound != item || successes.isEmpty {
                     job.end(successes, in: &held)
                     successes = item..<item
                 }
                 successes = successes.lowerBound..<report.items.upperBound
                 note(here, accepted: true)
+                if !job.twins.isEmpty { win(item, of: &job, on: id) }
                 continue
             }
             job.end(successes, in: &held)
             successes = 0..<0
             held.remove(item..<(item + 1))
-            job.heldCount -= 1
             workers[id]?.mayComeAgain = true
+            // Another attempt at it goes on, and decides.
+            if job.part(item, from: id) {
+                avoid(item, of: &job, on: id)
+                note(here, accepted: false)
+                continue
+            }
+            job.heldCount -= 1
             note(here, accepted: settle(report, as: state, of: &job, from: id))
         }
         job.end(successes, in: &held)
+        job.pace.rank(id)
+        held.itemNanoseconds = job.itemNanoseconds(on: id)
         workers[id]?.put(held, of: jobID)
         if !wasLeasable && job.leasable > 0 { wakesIdle = true }
         if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
@@ -86,12 +96,13 @@ extension Scheduler {
     /// A report that does not stand as a whole: of a run of items those count that are still this
     /// worker's, by the attempt that is leased; the rest is refused.
     private mutating func mergePart(
-        of report: Report, at position: Int, of job: inout JobEntry, in held: inout HeldItems
+        of report: Report, at position: Int, of job: inout JobEntry, in held: inout HeldItems,
+        from id: WorkerID
     ) {
         var accepted: [Range<Int>] = []
         if report.state == .succeeded && report.items.count > 1 {
             for part in held.ranges.parts(in: report.items) {
-                for run in job.attempts.runs(of: part) where run.attempt == report.attempt {
+                for run in job.liveRuns(of: part, on: id) where run.attempt == report.attempt {
                     accepted.append(run.items)
                 }
             }
@@ -105,9 +116,12 @@ extension Scheduler {
         leasesAnswered += count
         var part = report
         part.bytes = Int(Double(report.bytes) * Double(count) / Double(report.items.count))
-        job.succeed(part)
-        for range in accepted { job.end(range, in: &held) }
+        job.succeed(part, on: id)
         effects.append(.keepPart(position, accepted))
+        for range in accepted {
+            for item in job.twinned(in: range) { win(item, of: &job, on: id) }
+            job.end(range, in: &held)
+        }
     }
 
     /// Runs of equal answers become one effect.
@@ -130,7 +144,7 @@ extension Scheduler {
         let item = report.item
         if state != .cancelled, !job.isCancelled(item), job.spendBudget(of: item, on: state) {
             raiseAttempt(item..<(item + 1), of: &job)
-            job.avoid[item] = id
+            avoid(item, of: &job, on: id)
             job.wait(item..<(item + 1))
             wakesIdle = true
             return false

@@ -5,12 +5,13 @@
 import MusterModel
 
 extension Scheduler {
-    mutating func join(_ id: WorkerID, slots: Int, now: Instant) {
+    mutating func join(_ id: WorkerID, slots: Int, platform: String, now: Instant) {
         guard workers[id] == nil, slots > 0 else { return }
         if workers.isEmpty {
             expiryCheck = now.advanced(byNanoseconds: Limits.heartbeatNanoseconds)
         }
-        let worker = WorkerEntry(id: id, slots: min(slots, Limits.slotsPerWorker), now: now)
+        let worker = WorkerEntry(
+            id: id, slots: min(slots, Limits.slotsPerWorker), platform: platform, now: now)
         count(worker, 1)
         put(worker)
         hungry.insert(id)
@@ -25,15 +26,19 @@ extension Scheduler {
         queues.set(id, to: nil)
         if !worker.draining { count(worker, -1) }
         if let thief = worker.levelledFor { workers[thief]?.awaitsItems = false }
-        for job in worker.knows { jobs[job]?.knownBy.remove(id) }
+        for job in worker.knows {
+            jobs[job]?.knownBy.remove(id)
+            jobs[job]?.pace.forget(id)
+        }
         let running = worker.running
         for (jobID, held) in worker.held.sorted(by: { $0.key < $1.key }) {
             guard var job = take(jobID) else { continue }
             let head = job.head
-            job.heldCount -= held.count
             job.counts.lost += held.count
             leasesLost += held.count
-            lose(held.ranges, running: running[jobID] ?? RangeSet(), of: &job)
+            let alone = job.part(held.ranges, from: id).alone
+            job.heldCount -= alone.itemCount
+            lose(alone, running: running[jobID] ?? RangeSet(), of: &job)
             if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
             haltIfDue(&job)
             put(job)

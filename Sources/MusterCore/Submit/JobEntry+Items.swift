@@ -54,6 +54,14 @@ extension JobEntry {
         return taken
     }
 
+    /// The item has waited long enough for another worker than this one.
+    mutating func endAvoiding(_ item: Int, _ worker: WorkerID) {
+        guard avoid[item] == worker else { return }
+        avoid[item] = nil
+        avoiding[worker]?.remove(contentsOf: item..<(item + 1))
+        if avoiding[worker]?.isEmpty ?? false { avoiding[worker] = nil }
+    }
+
     // MARK: Ending
 
     /// Items of a cancelled job or range do not run again.
@@ -70,13 +78,13 @@ extension JobEntry {
         held.remove(range)
         heldCount -= range.count
         counts.succeeded += range.count
+        for item in twinned(in: range) { twins[item] = nil }
         settle(range)
     }
 
-    mutating func succeed(_ report: Report) {
-        let sample = Double(report.wallNanoseconds) / Double(report.items.count)
-        let weight = report.items.count > 1 ? 0.5 : 0.1
-        meanNanoseconds = meanNanoseconds.map { $0 * (1 - weight) + sample * weight } ?? sample
+    mutating func succeed(_ report: Report, on worker: WorkerID) {
+        if options.speculates { times.add(report.wallNanoseconds, for: report.items.count) }
+        pace.learn(report.wallNanoseconds, for: report.items.count, on: worker)
         buffer(report.bytes)
         if !partBytes.isEmpty { partBytes[report.item] = nil }
         if !avoid.isEmpty {
@@ -94,6 +102,7 @@ extension JobEntry {
         }
         keepPart(of: report.item, bytes: report.bytes)
         avoid[report.item] = nil
+        twins[report.item] = nil
         settle(report.item..<(report.item + 1))
     }
 

@@ -30,6 +30,12 @@ package struct JobCounts: Hashable, Sendable {
     }
 }
 
+/// Where an item runs, and since when as far as anybody looked.
+struct Watch: Sendable {
+    var worker: WorkerID
+    var since: Instant
+}
+
 struct JobEntry: Sendable {
     let id: JobID
     let options: JobOptions
@@ -51,10 +57,16 @@ struct JobEntry: Sendable {
     /// Final but neither succeeded nor cancelled before running: what `retry --failed` means.
     var unsuccessful: [Int: ItemState] = [:]
     var attempts = AttemptTable()
+    /// Items with a second attempt beside the first.
+    var twins: [Int: Twin] = [:]
+    /// Items that run while nothing is left to lease; candidates for a second attempt.
+    var watched: [Int: Watch] = [:]
+    /// Of jobs with second attempts only.
+    var times = TimeSample()
     /// Failed attempts and lost workers of items that had any, counted apart.
     var failures: [Int: Int] = [:]
     var losses: [Int: Int] = [:]
-    /// Where the item failed last: retries prefer another worker.
+    /// Where the item failed last: for a while retries wait for another worker.
     var avoid: [Int: WorkerID] = [:]
     /// The same for waiting items, by worker.
     var avoiding: [WorkerID: RangeSet<Int>] = [:]
@@ -67,8 +79,7 @@ struct JobEntry: Sendable {
     var bufferedBytes = 0
     /// Of these, output of items that still run or did not succeed: an attempt may take it back.
     var partBytes: [Int: Int] = [:]
-    /// Smoothed time of one item on a worker; nil before the first report.
-    var meanNanoseconds: Double?
+    var pace = JobPace()
     /// Workers that were told about the job.
     var knownBy: Set<WorkerID> = []
     /// No further leases: cancelled or halted.
@@ -89,8 +100,23 @@ struct JobEntry: Sendable {
 
     func attempt(_ item: Int) -> UInt32 { attempts[item] }
 
-    /// While the rate is unknown, an item counts as all the work that a slot may have queued.
-    var estimatedNanoseconds: Double { meanNanoseconds ?? Double(Limits.prefetchNanoseconds) }
+    /// Work that a slot may have queued, as time.
+    var leaseNanoseconds: Double {
+        Double(options.reportsRuns ? Limits.leaseWorkNanoseconds : Limits.prefetchNanoseconds)
+    }
+
+    /// While the rate is unknown, an item counts as all the work that a slot may have queued: so
+    /// first leases are probes.
+    func itemNanoseconds(on worker: WorkerID) -> Double {
+        pace.itemNanoseconds(on: worker) ?? leaseNanoseconds
+    }
+
+    /// Fewer items than these are not worth a lease for so many slots, if more are there.
+    func leastLease(on worker: WorkerID, slots: Int) -> Int {
+        guard options.reportsRuns else { return 0 }
+        let each = max(1, itemNanoseconds(on: worker))
+        return slots * Int(Double(Limits.leastLeaseNanoseconds) / each)
+    }
 
     /// How many items a worker may have queued, whatever its speed: as many as fit what one may
     /// hold in bytes, and no more than single reports are bearable for.

@@ -40,12 +40,22 @@ struct JobAtWorker: Sendable {
     var meanNanoseconds: Double?
     /// Stopped by the coordinator: what of these comes back does not run here again.
     var stopped = RangeSet<Int>()
+    /// Asked back while a slot had them: what of these comes back and does not start here at once
+    /// is for others.
+    var owed = RangeSet<Int>()
 
     init(rules: JobRules) { self.rules = rules }
 
     mutating func learn(_ nanoseconds: UInt64, for count: Int) {
         let sample = Double(nanoseconds) / Double(max(1, count))
         meanNanoseconds = meanNanoseconds.map { ($0 + sample) / 2 } ?? sample
+    }
+
+    /// A chunk takes far too long: as if the item at hand were over now.
+    mutating func learnLate(_ nanoseconds: Int64, ended: Int) {
+        guard let mean = meanNanoseconds else { return }
+        let sample = Double(nanoseconds) / Double(ended + 1)
+        if sample > mean { meanNanoseconds = (mean + sample) / 2 }
     }
 
     /// Items of the next chunk, when so many are queued for so many slots.

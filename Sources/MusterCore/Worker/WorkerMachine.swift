@@ -5,7 +5,8 @@
 /// A slot works through its chunk by itself and says what ended. Short items come in chunks, and
 /// the next chunk is there before the one at hand is over. A chunk that turns out long gives back
 /// what it has not begun, so nothing waits behind it while others idle. The queue is
-/// `WorkerQueue.swift`, sizes are `JobRules.swift`.
+/// `WorkerQueue.swift`, sizes are `JobRules.swift`; what comes back is in
+/// `WorkerMachine+Return.swift`.
 
 package import MusterModel
 
@@ -45,16 +46,18 @@ package struct WorkerMachine: Sendable {
         case forget(JobID)
     }
 
-    private var slots: [[HeldChunk]]
+    var slots: [[HeldChunk]]
     /// Free slots, the lowest last, so that low slot numbers are used first.
-    private var free: [Int]
+    var free: [Int]
     var queue = WorkerQueue()
-    private var jobs: [JobID: JobAtWorker] = [:]
+    var jobs: [JobID: JobAtWorker] = [:]
     private var lastChunk: UInt64 = 0
-    private var isAbandoned = false
-    private var effects: [Effect] = []
+    /// The job of what a slot gave back in this command.
+    var returnedJob: JobID?
+    var isAbandoned = false
+    var effects: [Effect] = []
     /// When a delayed start or a look at late chunks is due; nil while nothing waits for time.
-    package private(set) var nextDeadline: Instant?
+    package internal(set) var nextDeadline: Instant?
 
     package init(slots: Int) {
         let count = min(max(1, slots), Limits.slotsPerWorker)
@@ -80,9 +83,13 @@ package struct WorkerMachine: Sendable {
         case .learn(let job, let rules): learn(job, rules)
         case .ready(let job): jobs[job]?.rules.isReady = true
         case .lease(let job, let runs):
-            for run in runs { queue.append(run, of: job) }
-        case .revoke(let job, let ranges):
-            effects.append(.release(job, queue.remove(RangeSet(ranges), of: job)))
+            for run in runs {
+                queue.append(run, of: job)
+                if jobs[job]?.owed.isEmpty == false {
+                    jobs[job]?.owed.remove(contentsOf: run.items)
+                }
+            }
+        case .revoke(let job, let ranges): revoke(RangeSet(ranges), of: job)
         case .stop(let job, let ranges, let grace): stop(job, RangeSet(ranges), grace: grace)
         case .retire(let job): retire(job)
         case .ended(let slot, let chunk, let items, let wall):
@@ -95,6 +102,7 @@ package struct WorkerMachine: Sendable {
         case .tick: break
         }
         fill(now: now)
+        giveOwed()
         prefetch(now: now)
         lookAtLateChunks(now: now)
         defer { effects = [] }
@@ -193,6 +201,7 @@ package struct WorkerMachine: Sendable {
         if slots[slot][place].began != nil { slots[slot][place].began = now }
         let back = slots[slot][place].remove(RangeSet(ranges))
         if !isAbandoned, !back.isEmpty, let entry = jobs[chunk.job] {
+            returnedJob = chunk.job
             let stopped = back.intersection(entry.stopped)
             if !stopped.isEmpty { effects.append(.release(chunk.job, Array(stopped.ranges))) }
             let runs = back.subtracting(stopped).ranges.map {
@@ -222,68 +231,5 @@ package struct WorkerMachine: Sendable {
         }
         free.insert(slot, at: low)
         jobs[job]?.running -= 1
-    }
-
-    // MARK: Stopping
-
-    private mutating func stop(_ job: JobID, _ items: RangeSet<Int>, grace: Int64) {
-        let queued = queue.remove(items, of: job)
-        if !queued.isEmpty { effects.append(.release(job, queued)) }
-        // What is on its way back must not start again.
-        jobs[job]?.stopped.formUnion(items.intersection(RangeSet(0..<Limits.itemsPerJob)))
-        for slot in slots.indices where slots[slot].first?.chunk.job == job {
-            end(slot, items, grace: grace)
-        }
-    }
-
-    /// Has the slot give back and kill all that it holds, or of it these items.
-    private mutating func end(_ slot: Int, _ items: RangeSet<Int>? = nil, grace: Int64) {
-        for place in slots[slot].indices {
-            let held = slots[slot][place]
-            let scope = items.map { held.left.intersection($0) } ?? held.left
-            guard let first = scope.ranges.first?.lowerBound else { continue }
-            slots[slot][place].isTrimming = true
-            effects.append(.trim(slot: slot, chunk: held.chunk.serial, from: first))
-            effects.append(
-                .kill(
-                    slot: slot, held.chunk.job, Array(scope.ranges), graceNanoseconds: grace))
-        }
-    }
-
-    private mutating func retire(_ job: JobID) {
-        _ = queue.remove(RangeSet(0..<Limits.itemsPerJob), of: job)
-        jobs[job] = nil
-        for slot in slots.indices where slots[slot].first?.chunk.job == job {
-            end(slot, grace: 0)
-        }
-        effects.append(.forget(job))
-    }
-
-    // MARK: Late chunks
-
-    /// A chunk that takes much longer than expected keeps what it has begun; so does one of a
-    /// fixed size when a slot idles.
-    private mutating func lookAtLateChunks(now: Instant) {
-        guard !isAbandoned else { return }
-        let idles = !free.isEmpty && queue.isEmpty
-        for slot in slots.indices {
-            guard let first = slots[slot].first, let late = first.lateAt,
-                first.leftCount > 1 || slots[slot].count > 1,
-                idles || jobs[first.chunk.job]?.rules.chunkItems == nil
-            else { continue }
-            if late > now {
-                nextDeadline = min(nextDeadline ?? late, late)
-                continue
-            }
-            slots[slot][0].isLate = true
-            for place in slots[slot].indices where !slots[slot][place].isTrimming {
-                let held = slots[slot][place]
-                guard let next = held.left.ranges.first?.lowerBound else { continue }
-                let from = place == 0 ? next + 1 : next
-                guard let end = held.left.ranges.last?.upperBound, end > from else { continue }
-                slots[slot][place].isTrimming = true
-                effects.append(.trim(slot: slot, chunk: held.chunk.serial, from: from))
-            }
-        }
     }
 }

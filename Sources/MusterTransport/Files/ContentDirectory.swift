@@ -89,7 +89,7 @@ package final class ContentDirectory {
     }
 
     /// The time of change that a proved file carries; seconds since 1970.
-    static func mark(of digest: String) -> Int {
+    package static func mark(of digest: String) -> Int {
         1_000_000_000 + (Int(digest.prefix(7), radix: 16) ?? 0)
     }
 

@@ -1,41 +1,79 @@
 /// One slot as the agent sees it: the supervisor behind it, started when first needed and replaced
-/// when it was killed, and the attempt that runs in it with the output it has so far.
+/// when it was killed; the items that it was given, of which the first one runs, each with the
+/// output it has so far; and the chunks whose items come after them.
 
+import DequeModule
 import MusterCore
 import MusterModel
 import NIOCore
 
 final class SlotSeat {
-    /// The attempt at hand.
+    /// An item that was given to the supervisor.
     struct Occupant {
         let attempt: AttemptID
         let chunk: Chunk
-        let startMicroseconds: UInt64
+        /// Its number with the supervisor; 0 while that is being started.
+        var launch: UInt64 = 0
+        /// What giving it cost.
+        var launchBytes = 0
         var directory: PrivateDirectory?
         var stdout = ByteBuffer()
         var stderr = ByteBuffer()
         /// Output is sent on as it comes.
         var isFollowed: Bool
+        /// A part of its output has left.
+        var hasLeft = false
         /// TERM was sent because somebody asked, so that a later end is a cancel.
         var isStopped = false
 
         var bytes: Int { stdout.readableBytes + stderr.readableBytes }
     }
 
+    /// A question to the supervisor: what of the chunk has not begun.
+    struct Trim {
+        let chunk: UInt64
+        /// What had not even been given to it.
+        let back: [Range<Int>]
+    }
+
+    /// Items that ended one after another and that the machine has not been told of.
+    struct EndedRun {
+        let chunk: Chunk
+        var items: Range<Int>
+        var wallNanoseconds: UInt64
+    }
+
     let index: Int
-    var occupant: Occupant?
-    /// What comes after it, in this order.
+    /// In the order of their launches.
+    var occupants = Deque<Occupant>()
+    /// What comes after them, in this order.
     var waiting: [Chunk] = []
-    /// A private directory that the last item left untouched, for the next one.
-    var spareDirectory: PrivateDirectory?
-    private var slot: Slot?
+    var trims = Deque<Trim>()
+    var endedRun: EndedRun?
+    /// Private directories that items left untouched, for the next ones.
+    var spareDirectories: [PrivateDirectory] = []
+    private(set) var slot: Slot?
     /// Waits for a supervisor that is being started.
     private var pending: Launch?
+    private var launchBytes = 0
+    /// A supervisor was lost with several items: the next ones come one at a time, so that the
+    /// one that does it is known.
+    private var carefulItems = 0
     private var isPaused = false
     /// Events of an earlier supervisor of this seat mean nothing any more.
     private var generation = 0
 
     init(index: Int) { self.index = index }
+
+    /// Most bytes of launches that wait with the supervisor.
+    private static let aheadBytes = 256 << 10
+
+    /// Whether another item may be given to the supervisor now.
+    var hasRoom: Bool {
+        if occupants.isEmpty { return true }
+        return slot != nil && carefulItems == 0 && occupants.count < Slot.maxOutstanding
+            && launchBytes < Self.aheadBytes
+    }
 
     /// The next item that waits, with the chunk it belongs to.
     func nextItem() -> (Chunk, Int)? {
@@ -57,17 +95,38 @@ final class SlotSeat {
         return [back]
     }
 
-    /// Starts the launch, with a new supervisor if need be.
+    /// Gives the item to the supervisor, after those it has; a new one is started if need be. It
+    /// leaves with the next `flush`. `onEvent` and `onOpen` (there is a supervisor, and room) are
+    /// of use only then.
     func start(
-        _ launch: Launch, nursery: Nursery, on loop: any EventLoop,
-        onEvent: @escaping @Sendable (SlotEvent) -> Void
+        _ launch: Launch, of occupant: Occupant, nursery: Nursery, on loop: any EventLoop,
+        onOpen: @escaping @Sendable () -> Void, onEvent: @escaping @Sendable (SlotEvent) -> Void
     ) throws {
-        try launch.validate()
+        var occupant = occupant
+        occupant.launchBytes = launch.approximateBytes
         if let slot {
-            try slot.start(launch)
-            return
+            occupant.launch = try slot.start(launch)
+        } else {
+            try launch.validate()
         }
+        launchBytes += occupant.launchBytes
+        occupants.append(occupant)
+        guard slot == nil else { return }
+        // The supervisor may be there before `open` comes back.
         pending = launch
+        do {
+            try open(nursery, on: loop, onOpen: onOpen, onEvent: onEvent)
+        } catch {
+            pending = nil
+            _ = removeFirst()
+            throw error
+        }
+    }
+
+    private func open(
+        _ nursery: Nursery, on loop: any EventLoop,
+        onOpen: @escaping @Sendable () -> Void, onEvent: @escaping @Sendable (SlotEvent) -> Void
+    ) throws {
         generation += 1
         let mine = generation
         let seat = NIOLoopBound(self, eventLoop: loop)
@@ -82,32 +141,59 @@ final class SlotSeat {
                 let slot = try result.get()
                 seat.slot = slot
                 if seat.isPaused { slot.pauseReading() }
-                if let launch = seat.pending {
+                if let launch = seat.pending, !seat.occupants.isEmpty {
                     seat.pending = nil
-                    try slot.start(launch)
+                    seat.occupants[0].launch = try slot.start(launch)
+                    slot.flush()
                 }
+                onOpen()
             } catch {
                 onEvent(.supervisorLost)
             }
         }
     }
 
-    /// Ends what runs, also what has not begun yet.
-    func kill(grace: Duration) {
-        occupant?.isStopped = true
+    /// The first item is over.
+    func removeFirst() -> Occupant? {
+        guard let first = occupants.popFirst() else { return nil }
+        launchBytes -= first.launchBytes
+        carefulItems = max(0, carefulItems - 1)
+        return first
+    }
+
+    /// Takes out the items with these launches.
+    func remove(_ launches: Range<UInt64>) -> [Occupant] {
+        let gone = Array(occupants.filter { launches.contains($0.launch) })
+        occupants.removeAll { launches.contains($0.launch) }
+        for occupant in gone { launchBytes -= occupant.launchBytes }
+        return gone
+    }
+
+    /// Ends an item, also one that has not begun yet.
+    func kill(_ place: Int, grace: Duration) {
+        occupants[place].isStopped = true
         if let slot {
-            slot.kill(grace: grace)
+            slot.kill(occupants[place].launch, grace: grace)
         } else if pending != nil {
             pending?.timeout = .nanoseconds(1)
             pending?.killGrace = .zero
         }
     }
 
-    /// The supervisor is gone.
-    func lost() {
+    func flush() { slot?.flush() }
+
+    /// The supervisor is gone; what it had comes back, and the questions it did not answer.
+    func lost() -> ([Occupant], [Trim]) {
         slot = nil
         pending = nil
         generation += 1
+        if occupants.count > 1 { carefulItems = 2 * Slot.maxOutstanding }
+        defer {
+            occupants = []
+            launchBytes = 0
+            trims = []
+        }
+        return (Array(occupants), Array(trims))
     }
 
     func setReading(_ isReading: Bool) {
@@ -117,6 +203,6 @@ final class SlotSeat {
 
     func close() {
         slot?.close()
-        lost()
+        _ = lost()
     }
 }

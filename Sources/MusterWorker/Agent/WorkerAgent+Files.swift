@@ -46,6 +46,30 @@ extension WorkerAgent {
         if !files.isEmpty { try self.files.place(files, in: directory) }
     }
 
+    /// A private directory with the job's files: the spare one, where an earlier item has left it
+    /// untouched and it holds the same, or a new one.
+    /// - Throws: `WorkerError`, `MusterError.system`.
+    func privateDirectory(of job: JobKit, spare: PrivateDirectory?) throws -> PrivateDirectory {
+        let wanted = job.spec.files
+        var spare = spare
+        if let there = spare {
+            if there.files == wanted { return there }
+            if !there.files.isEmpty {
+                try? configuration.directories.remove(there)
+                spare = nil
+            }
+        }
+        let directory = try spare ?? configuration.directories.make()
+        guard !wanted.isEmpty else { return directory }
+        do {
+            try files.place(wanted, in: directory.path)
+        } catch {
+            try? configuration.directories.remove(directory)
+            throw error
+        }
+        return configuration.directories.filled(directory, with: wanted)
+    }
+
     /// Items that cannot run here fail, each with the reason.
     func fail(_ chunk: Chunk, in seat: SlotSeat, because why: String) {
         guard let job = jobs[chunk.job] else { return }

@@ -24,13 +24,15 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     var reports = ReportBox(.results)
     var values = ReportBox(.values)
     let runners: RunnerPool
-    private var outbox = Outbox()
+    var outbox = Outbox()
     var commands = Deque<WorkerMachine.Command>()
-    private var isStepping = false
+    var isStepping = false
     private var isPaused = false
     /// Ends of answered probes that wait for room on the connection.
     var stalled: [WorkerMachine.Command] = []
-    private var timer: Scheduled<Void>?
+    /// Seats with launches or endings that have not been passed on.
+    var unflushed: Set<Int> = []
+    var timer: (due: Instant, task: Scheduled<Void>)?
     private var heartbeat: RepeatedTask?
     private var lastEcho = Instant.zero
     private var beats: UInt64 = 0
@@ -217,7 +219,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             for seat in seats { seat.setReading(true) }
             runners.setReading(true)
         }
-        for seat in seats { removeSpare(of: seat) }
+        for seat in seats { removeSpares(of: seat) }
         ending = (error, promise)
         step(.abandon(graceNanoseconds: 0))
         releaseStalled()
@@ -239,51 +241,13 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         }
     }
 
-    // MARK: The machine
-
-    /// Runs a command and all that follows from it.
-    func step(_ command: WorkerMachine.Command) {
-        commands.append(command)
-        guard !isStepping else { return }
-        isStepping = true
-        while let next = commands.popFirst() {
-            for effect in machine.handle(next, now: Self.now) { perform(effect) }
-        }
-        isStepping = false
-        schedule()
-        runners.handOver()
-    }
-
-    private func perform(_ effect: WorkerMachine.Effect) {
-        switch effect {
-        case .start(let slot, let chunk): start(chunk, in: seats[slot])
-        case .trim(let slot, let serial, let from): trim(serial, from: from, in: seats[slot])
-        case .kill(let slot, let job, let ranges, let grace):
-            kill(job, ranges, in: seats[slot], grace: .nanoseconds(grace))
-        case .release(let id, let ranges):
-            for range in ranges { jobs[id]?.inputs.drop(range) }
-            outbox.append(.released(id, ranges))
-        case .forget(let id):
-            jobs[id] = nil
-            runners.forget(id)
-            files.forget(id)
-        }
-    }
-
-    private func schedule() {
-        timer?.cancel()
-        timer = nil
-        guard let due = machine.nextDeadline else { return }
-        let at = NIODeadline.uptimeNanoseconds(UInt64(max(0, due.nanoseconds)))
-        timer = loop.scheduleTask(deadline: at) { [weak self] in
-            self?.step(.tick)
-            self?.finishTurn()
-        }
-    }
-
     // MARK: Leaving
 
     func finishTurn() {
+        while let place = unflushed.popFirst() {
+            tellEnded(seats[place])
+            seats[place].flush()
+        }
         finishIfIdle()
         guard let link else { return }
         flushReports()

@@ -3,6 +3,7 @@
 
 import Glibc
 import MusterModel
+import MusterTransport
 
 enum FilePlacement {
     /// Puts files under their names below a directory that nobody but this user can change. They
@@ -11,7 +12,7 @@ enum FilePlacement {
     /// - Throws: `MusterError.system` naming the file and the reason.
     /// - Parameter content: where a file's content lies.
     static func place(
-        _ files: [JobFile], in path: String, content: (JobFile) -> String
+        _ files: [JobFile], in path: String, content: (JobFile) throws -> String
     ) throws {
         let base = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard base >= 0 else { throw failure("open", path) }
@@ -20,7 +21,7 @@ enum FilePlacement {
             guard file.isWellFormed else {
                 throw MusterError(.system, "a file of the job has the name '\(file.name)'")
             }
-            try place(file, content(file), below: base)
+            try place(file, try content(file), below: base)
         }
     }
 
@@ -77,6 +78,8 @@ enum FilePlacement {
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else {
                 if count < 0 { throw failure("read", source) }
+                let mark = timespec(tv_sec: ContentDirectory.mark(of: file.digest), tv_nsec: 0)
+                guard futimens(to, [mark, mark]) == 0 else { throw failure("place", file.name) }
                 return
             }
             var done = 0
@@ -94,5 +97,16 @@ enum FilePlacement {
     private static func failure(_ verb: String, _ name: String) -> MusterError {
         MusterError(
             .system, "cannot \(verb) the job's file \(name): \(String(cString: strerror(errno)))")
+    }
+
+    /// Whether a file that was placed at the top of a directory is there and was not written to.
+    /// - Parameter path: of it, below the folder that `base` holds open.
+    static func isUntouched(_ file: JobFile, at path: String, below base: Int32) -> Bool {
+        var status = stat()
+        guard fstatat(base, path, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return false }
+        if file.path != nil { return status.st_mode & S_IFMT == S_IFLNK }
+        return status.st_mode & S_IFMT == S_IFREG && Int(status.st_size) == file.bytes
+            && status.st_mtim.tv_sec == ContentDirectory.mark(of: file.digest)
+            && status.st_mtim.tv_nsec == 0
     }
 }

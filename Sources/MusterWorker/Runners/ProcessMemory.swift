@@ -9,7 +9,8 @@ enum ProcessMemory {
         guard let text = readSmallFile("/proc/\(pid)/statm", limit: 256) else { return nil }
         let words = text.split(separator: " ")
         guard words.count > 1, let pages = Int(words[1]) else { return nil }
-        let (bytes, overflow) = pages.multipliedReportingOverflow(by: Int(sysconf(Int32(_SC_PAGESIZE))))
+        let (bytes, overflow) = pages.multipliedReportingOverflow(
+            by: Int(sysconf(Int32(_SC_PAGESIZE))))
         return overflow ? .max : bytes
     }
 

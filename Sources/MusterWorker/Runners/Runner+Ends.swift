@@ -50,7 +50,8 @@ extension Runner {
             .filter { !$0.items.intersection($0.chunk.left).isEmpty }
         if suspects.isEmpty {
             // It does not say what it runs, or died between two items.
-            suspects = program.lanes > 1 ? outstanding : outstanding.filter { $0.chunk === first.chunk }
+            suspects =
+                program.lanes > 1 ? outstanding : outstanding.filter { $0.chunk === first.chunk }
         }
         let count = suspects.reduce(0) { $0 + $1.items.ranges.reduce(0) { $0 + $1.count } }
         if count == 1, let one = suspects.first, let item = one.items.ranges.first?.lowerBound {
@@ -107,7 +108,8 @@ extension Runner {
         case .exited(let code):
             // A code of 0 in the middle of an item is no better than another.
             RunnerFault(
-                ending: .runnerDied(code == 0 ? 0 : -code), words: "its runner exited with code \(code)")
+                ending: .runnerDied(code == 0 ? 0 : -code),
+                words: "its runner exited with code \(code)")
         case .signalled(let number):
             RunnerFault(
                 ending: .runnerDied(number),

@@ -226,7 +226,8 @@ extension Runner {
         guard let life, life.isReady, !life.isEnding, !life.isWornOut else { return }
         defer { self.life?.watch.pieces = work.pieces.count }
         guard work.pieces.count < life.watch.pieces || work.pieces.isEmpty else { return }
-        guard let limit = memoryLimit ?? lastMemoryLimit, let bytes = resident(), bytes > limit else { return }
+        guard let limit = memoryLimit ?? lastMemoryLimit, let bytes = resident(), bytes > limit
+        else { return }
         wearOut()
     }
 

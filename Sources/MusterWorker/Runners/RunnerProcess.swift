@@ -96,6 +96,7 @@ final class RunnerProcess {
             if hasEnded { return slot.close() }
             self.slot = slot
             try slot.start(launch)
+            slot.flush()
             if let grace = earlyKill { slot.kill(grace: grace) }
         } catch {
             end(RunnerEnd(how: .lost))
@@ -112,7 +113,7 @@ final class RunnerProcess {
             if over > 0 { stderr.moveReaderIndex(forwardBy: over) }
             stderr.discardReadBytes()
             stderr.writeBuffer(&bytes)
-        case .output(.stdout, _): break
+        case .output(.stdout, _), .dropped, .caughtUp: break
         case .supervisorLost: end(RunnerEnd(how: .lost))
         case .ended(let outcome):
             let how: RunnerEnd.How =

@@ -9,6 +9,7 @@ final class RunnerProgram {
         var command: [Bytes]
         var files: [JobFile]
         var environment: [Bytes]
+        var directory: Bytes?
         var inheritsEnvironment: Bool
         var pool: FunctionWorkload.Pool
         var language: FunctionWorkload.Language
@@ -17,6 +18,7 @@ final class RunnerProgram {
             command = workload.command
             self.files = files
             environment = workload.environment
+            directory = workload.directory
             inheritsEnvironment = workload.inheritsEnvironment
             // A program that answers lines has one conversation: nothing to share.
             pool = workload.language == .lines ? .process : workload.pool
@@ -70,7 +72,7 @@ final class RunnerProgram {
         }
         return Launch(
             argv: argv, environment: try environment.adding(own.map { Array($0.utf8) }),
-            directory: Array(directory.utf8), killGrace: .zero)
+            directory: key.directory?.bytes ?? Array(directory.utf8), killGrace: .zero)
     }
 
     // MARK: Starts that fail

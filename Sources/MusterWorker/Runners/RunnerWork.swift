@@ -131,7 +131,9 @@ struct RunnerWork {
         if pieces[place].leftCount == 0 {
             pieces.remove(at: place)
             // They were harmless: more of them at once.
-            if wasSuspect && pieces.isEmpty { probe = probe > Limits.chunkItems ? probe : probe * 2 }
+            if wasSuspect && pieces.isEmpty {
+                probe = probe > Limits.chunkItems ? probe : probe * 2
+            }
         }
         close(chunk)
         return chunk

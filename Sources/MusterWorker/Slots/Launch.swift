@@ -96,6 +96,11 @@ package struct Launch: Hashable, Sendable {
         }
     }
 
+    /// About what the request takes.
+    package var approximateBytes: Int {
+        argv.reduce(directory.count + environment.bytes.count) { $0 + $1.count }
+    }
+
     /// Appends the launch request.
     ///
     /// - Throws: what ``validate()`` throws; then the buffer is as it was.
@@ -132,6 +137,18 @@ package struct Launch: Hashable, Sendable {
             UInt8(MUSTER_REQUEST_KILL.rawValue), UInt8(0), UInt16(0),
             serial,
             grace.clampedNanoseconds,
+            endianness: .host)
+    }
+}
+
+extension Launch {
+    /// Appends a request to drop these launches.
+    static func encodeDrop(_ launches: Range<UInt64>, into buffer: inout ByteBuffer) {
+        buffer.writeMultipleIntegers(
+            UInt32(MUSTER_DROP_BYTES) - 4,
+            UInt8(MUSTER_REQUEST_DROP.rawValue), UInt8(0), UInt16(0),
+            launches.lowerBound,
+            launches.upperBound,
             endianness: .host)
     }
 }

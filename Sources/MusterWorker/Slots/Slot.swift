@@ -2,8 +2,9 @@
 // comes, how it ended, and the news that the supervisor is gone. The bytes from the supervisor are
 // taken apart in SlotDecoder.swift; the other end is CSupervisor/supervisor.c.
 //
-// A slot takes a second launch while the first one runs: it waits with the supervisor, which starts
-// it without a round trip. Events come strictly in the order of launches.
+// A slot takes more launches while one runs: they wait with the supervisor, which starts each
+// without a round trip, and can be taken back until they have begun. Events come strictly in the
+// order of launches; those of short items come in company.
 
 private import CSupervisor
 package import NIOCore
@@ -38,17 +39,21 @@ package struct SlotOutcome: Hashable, Sendable {
     package var launch: UInt64
     package var ending: Ending
     package var wall: Duration
+    /// Microseconds since 1970; 0 when it never started.
+    package var startMicroseconds: UInt64
     /// User and system time of the main process and the children it waited for.
     package var cpu: Duration
     /// Largest resident size of any of these; never below the supervisor's own few megabytes.
     package var peakMemoryBytes: Int
 
     package init(
-        launch: UInt64, ending: Ending, wall: Duration, cpu: Duration, peakMemoryBytes: Int
+        launch: UInt64, ending: Ending, wall: Duration, startMicroseconds: UInt64 = 0,
+        cpu: Duration, peakMemoryBytes: Int
     ) {
         self.launch = launch
         self.ending = ending
         self.wall = wall
+        self.startMicroseconds = startMicroseconds
         self.cpu = cpu
         self.peakMemoryBytes = peakMemoryBytes
     }
@@ -59,6 +64,10 @@ package enum SlotEvent: Hashable, Sendable {
     case output(SlotStream, ByteBuffer)
     /// No process of the item is left, and all of its output has been given out.
     case ended(SlotOutcome)
+    /// The answer to ``Slot/drop(_:)``: these of its launches will not start.
+    case dropped(Range<UInt64>)
+    /// All that the supervisor has said so far has been given out.
+    case caughtUp
     /// The supervisor is gone, and with it every launch that has not ended; the nursery ends what
     /// is left of them. The slot is of no more use.
     case supervisorLost
@@ -70,12 +79,16 @@ package final class Slot: @unchecked Sendable {
     /// Launches that have not ended, oldest first.
     package private(set) var outstanding: [UInt64] = []
 
-    /// One that runs and one that waits.
-    package static let maxOutstanding = 2
+    /// One that runs and those that wait.
+    package static let maxOutstanding = 64
 
     private let channel: any NIOCore.Channel
     private let onEvent: @Sendable (SlotEvent) -> Void
     private var serial: UInt64 = 0
+    /// Requests that have not been sent.
+    private var unsent = ByteBuffer()
+    /// Drops without an answer: the first was sent, the others wait for its answer.
+    private var drops: [Range<UInt64>] = []
     private var closed = false
 
     private init(
@@ -102,7 +115,8 @@ package final class Slot: @unchecked Sendable {
             }
     }
 
-    /// Has the supervisor run this item, after those that wait already.
+    /// Has the supervisor run this item, after those that wait already. It leaves with the next
+    /// ``flush()``.
     ///
     /// - Returns: the launch's number, which its outcome carries.
     /// - Throws: what ``Launch/validate()`` throws, `.slotFull`, `.supervisorLost`; then nothing
@@ -116,12 +130,35 @@ package final class Slot: @unchecked Sendable {
         guard outstanding.count < Slot.maxOutstanding else {
             throw WorkerError(.slotFull, "The slot holds \(outstanding.count) launches already.")
         }
-        var buffer = channel.allocator.buffer(capacity: 0)
-        try launch.encode(serial: serial + 1, into: &buffer)
+        try launch.encode(serial: serial + 1, into: &unsent)
         serial += 1
         outstanding.append(serial)
-        channel.writeAndFlush(buffer, promise: nil)
         return serial
+    }
+
+    /// Sends what was started.
+    package func flush() {
+        eventLoop.preconditionInEventLoop()
+        guard !closed, unsent.readableBytes > 0 else { return }
+        let bytes = unsent
+        unsent = ByteBuffer()
+        channel.writeAndFlush(bytes, promise: nil)
+    }
+
+    /// Takes launches back: those of them that have not begun will not. The answer is
+    /// `SlotEvent.dropped`, one for each call and in their order.
+    package func drop(_ launches: Range<UInt64>) {
+        eventLoop.preconditionInEventLoop()
+        guard !closed else { return }
+        drops.append(launches)
+        if drops.count == 1 { sendDrop() }
+    }
+
+    /// The supervisor takes one at a time.
+    private func sendDrop() {
+        guard let next = drops.first else { return }
+        Launch.encodeDrop(next, into: &unsent)
+        flush()
     }
 
     /// Ends a launch with all its processes: TERM now and KILL after the grace, or KILL at once.
@@ -134,9 +171,8 @@ package final class Slot: @unchecked Sendable {
         guard !closed, let target = launch ?? outstanding.first, outstanding.contains(target) else {
             return
         }
-        var buffer = channel.allocator.buffer(capacity: Int(MUSTER_KILL_BYTES))
-        Launch.encodeKill(serial: target, grace: grace, into: &buffer)
-        channel.writeAndFlush(buffer, promise: nil)
+        Launch.encodeKill(serial: target, grace: grace, into: &unsent)
+        flush()
     }
 
     /// No event comes until ``resumeReading()``, but for a little that was read already; then the
@@ -179,6 +215,24 @@ package final class Slot: @unchecked Sendable {
         outstanding.removeFirst()
         onEvent(.ended(outcome))
         return true
+    }
+
+    /// - Returns: false when no such launches can have been dropped.
+    func received(dropped: Range<UInt64>) -> Bool {
+        guard !closed else { return true }
+        guard let asked = drops.first, dropped.upperBound == asked.upperBound,
+            dropped.isEmpty || dropped.lowerBound >= asked.lowerBound
+        else { return false }
+        drops.removeFirst()
+        outstanding.removeAll { dropped.contains($0) }
+        onEvent(.dropped(dropped))
+        sendDrop()
+        return true
+    }
+
+    func caughtUp() {
+        guard !closed else { return }
+        onEvent(.caughtUp)
     }
 
     func lost() {

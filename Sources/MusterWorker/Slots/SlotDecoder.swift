@@ -32,6 +32,11 @@ final class SlotDecoder: ChannelInboundHandler {
         if buffer.readableBytes > 0 { carried = buffer }
     }
 
+    func channelReadComplete(context: ChannelHandlerContext) {
+        slot.caughtUp()
+        context.fireChannelReadComplete()
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
         slot.lost()
         context.fireChannelInactive()
@@ -67,6 +72,14 @@ final class SlotDecoder: ChannelInboundHandler {
             if let outcome = SlotDecoder.readOutcome(&buffer), slot.received(outcome) {
                 return true
             }
+        case (MUSTER_EVENT_DROPPED.rawValue, UInt32(MUSTER_DROPPED_BYTES) - 4):
+            guard buffer.readableBytes >= Int(MUSTER_DROPPED_BYTES) else { return false }
+            if let (_, _, _, _, first, end) = buffer.readMultipleIntegers(
+                endianness: .host, as: (UInt32, UInt8, UInt8, UInt16, UInt64, UInt64).self),
+                first <= end, slot.received(dropped: first..<end)
+            {
+                return true
+            }
         default:
             break
         }
@@ -77,11 +90,12 @@ final class SlotDecoder: ChannelInboundHandler {
 
     private static func readOutcome(_ buffer: inout ByteBuffer) -> SlotOutcome? {
         guard
-            let (_, _, ending, stage, _, code, launch, wall, cpu, peak) =
+            let (_, _, ending, stage, _, code, launch, wall, cpu, peak, start) =
                 buffer.readMultipleIntegers(
                     endianness: .host,
                     as: (
-                        UInt32, UInt8, UInt8, UInt8, UInt8, Int32, UInt64, UInt64, UInt64, UInt64
+                        UInt32, UInt8, UInt8, UInt8, UInt8, Int32, UInt64, UInt64, UInt64, UInt64,
+                        UInt64
                     ).self),
             let ending = endingOf(ending, stage: stage, code: code)
         else { return nil }
@@ -89,6 +103,7 @@ final class SlotDecoder: ChannelInboundHandler {
             launch: launch,
             ending: ending,
             wall: .nanoseconds(Int64(clamping: wall)),
+            startMicroseconds: start,
             cpu: .nanoseconds(Int64(clamping: cpu)),
             peakMemoryBytes: Int(clamping: peak))
     }

@@ -7,7 +7,8 @@
 struct ItemLedger {
     /// Attempt that is or will be leased.
     var attempt: UInt32 = 1
-    var holder: WorkerID?
+    /// Who has it, under which number; two at most.
+    var holders: [WorkerID: UInt32] = [:]
     var final: ItemState?
     /// Kept bytes that have not been sent to the reader.
     var bytes = 0
@@ -51,7 +52,7 @@ struct JobLedger {
         expect(view.counts.timedOut == count(.timedOut), "timed out")
         expect(view.counts.cancelled == count(.cancelled), "cancelled")
         expect(view.counts.aborted == count(.aborted), "aborted")
-        expect(view.held == items.count { $0.holder != nil }, "held")
+        expect(view.held == items.count { !$0.holders.isEmpty }, "held")
         expect(view.ended == saidEnd, "ended")
         expect(view.bufferedBytes == bufferedBytes, "buffered bytes")
         return broken

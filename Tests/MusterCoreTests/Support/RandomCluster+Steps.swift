@@ -45,6 +45,9 @@ extension RandomCluster {
         if random.once(in: 3) { options.maxPerWorker = 1 + random.below(2) }
         if random.once(in: 4) { options.bufferBytes = 1 + random.below(20) }
         if random.once(in: 5) { options.keepsResults = true }
+        options.reportsRuns = random.once(in: 2)
+        options.speculates = random.once(in: 3)
+        if random.once(in: 8) { options.platform = "odd" }
         if random.once(in: 12) { options.delayNanoseconds = 400_000_000 }
         if random.once(in: 5) {
             options.halt = HaltRule(
@@ -74,11 +77,13 @@ extension RandomCluster {
 
     // MARK: Workers
 
-    func join() {
+    func join(platform: String? = nil) {
         lastWorker += 1
         let slots = 1 + random.below(3)
-        peers[WorkerID(lastWorker)] = Peer(machine: WorkerMachineHarness(slots: slots))
-        run(.join(WorkerID(lastWorker), slots: slots))
+        let platform = platform ?? (random.once(in: 3) ? "odd" : "even")
+        peers[WorkerID(lastWorker)] = Peer(
+            machine: WorkerMachineHarness(slots: slots), platform: platform)
+        run(.join(WorkerID(lastWorker), slots: slots, platform: platform))
     }
 
     /// The worker's next message reaches the coordinator.
@@ -264,7 +269,8 @@ extension RandomCluster {
     /// All faults are over. Everything must end now.
     func heal() {
         for worker in workerIDs { run(.resume(worker)) }
-        if workerIDs.allSatisfy({ peers[$0]?.isMute ?? true }) { join() }
+        let living = peers.values.filter { !$0.isMute }
+        if !living.contains(where: { $0.platform == "odd" }) { join(platform: "odd") }
         for id in jobIDs { run(.inputEnded(id)) }
         var rounds = 0
         while failure == nil, rounds < 300, jobIDs.contains(where: { !(jobs[$0]?.saidEnd ?? true) })

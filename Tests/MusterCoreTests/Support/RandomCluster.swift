@@ -22,6 +22,7 @@ final class RandomCluster {
 
     struct Peer {
         let machine: WorkerMachineHarness
+        let platform: String
         var down: [Down] = []
         var up: [Up] = []
         var learned: Set<JobID> = []
@@ -41,6 +42,7 @@ final class RandomCluster {
     var peers: [WorkerID: Peer] = [:]
     var lastJob: UInt64 = 0
     var lastWorker: UInt32 = 0
+    private(set) var secondLeases = 0
     private(set) var trace: [Effect] = []
     private let keepsTrace: Bool
     /// The costly comparisons come after each so many commands.
@@ -113,10 +115,8 @@ final class RandomCluster {
         case .leave(let worker): lose(worker)
         case .released(let worker, let id, let ranges):
             for item in (jobs[id]?.items ?? []).indices
-            where jobs[id]?.items[item].holder == worker
-                && ranges.contains(where: { $0.contains(item) })
-            {
-                jobs[id]?.items[item].holder = nil
+            where ranges.contains(where: { $0.contains(item) }) {
+                jobs[id]?.items[item].holders[worker] = nil
             }
         case .drain(let worker): peers[worker]?.isDraining = true
         case .resume(let worker): peers[worker]?.isDraining = false
@@ -126,9 +126,10 @@ final class RandomCluster {
 
     private func lose(_ worker: WorkerID) {
         for id in jobIDs {
-            for item in (jobs[id]?.items ?? []).indices where jobs[id]?.items[item].holder == worker
+            for item in (jobs[id]?.items ?? []).indices
+            where jobs[id]?.items[item].holders.removeValue(forKey: worker) != nil
+                && jobs[id]?.items[item].holders.isEmpty ?? false
             {
-                jobs[id]?.items[item].holder = nil
                 homeless.insert(AttemptID(job: id, item: item, attempt: 0))
             }
         }
@@ -142,14 +143,17 @@ final class RandomCluster {
             check(holds(worker, id, ranges), "revoked what \(worker) does not hold")
             peers[worker]?.down.append(.revoke(id, ranges))
         case .stop(let worker, let id, let ranges, _):
-            check(holds(worker, id, ranges), "stopped what \(worker) does not hold")
+            check(
+                holds(worker, id, ranges) || jobs[id]?.options.speculates ?? false,
+                "stopped what \(worker) does not hold")
             peers[worker]?.down.append(.stop(id, ranges))
         case .keep(let positions): for report in reports(positions, of: command) { keep(report) }
         case .refuse(let positions):
             for (worker, report) in reports(positions, of: command) {
                 for item in report.items {
                     let part = report.part(item..<(item + 1))
-                    check(!isLive(part, worker), "refused a live report")
+                    check(
+                        !isLive(part, worker) || loseSecond(part, worker), "refused a live report")
                 }
             }
         case .keepPart(let position, let ranges):
@@ -185,16 +189,28 @@ final class RandomCluster {
         }
         check(!peer.isDraining, "a lease for a draining worker")
         check(!job.stopped && !job.saidEnd, "a lease of a job that is over")
+        check(
+            job.options.platform.map { $0 == peer.platform } ?? true,
+            "a lease for a machine of another kind")
         for run in runs {
             for item in run.items {
                 guard job.items.indices.contains(item) else {
                     return check(false, "a lease of \(item), which has not arrived")
                 }
-                let state = job.items[item]
-                check(state.holder == nil && state.final == nil, "\(item) is leased twice")
+                var state = job.items[item]
+                let mostHolders = job.options.speculates ? 1 : 0
+                check(
+                    state.holders.count <= mostHolders && state.holders[worker] == nil
+                        && state.final == nil, "\(item) is leased twice")
+                // A second attempt has a number of its own.
+                if !state.holders.isEmpty {
+                    state.attempt += 1
+                    secondLeases += 1
+                }
                 check(state.attempt == run.attempt, "\(item): attempt \(run.attempt)")
                 check(!job.cancelled.contains(item), "\(item) is leased though cancelled")
-                jobs[id]?.items[item].holder = worker
+                state.holders[worker] = run.attempt
+                jobs[id]?.items[item] = state
             }
         }
         if peers[worker]?.learned.insert(id).inserted ?? false {
@@ -216,11 +232,24 @@ final class RandomCluster {
             "kept \(report), which is not live")
         guard failure == nil else { return }
         jobs[report.job]?.items[report.item].bytes += report.bytes
+        for item in report.items {
+            // Who says something first has it to itself.
+            jobs[report.job]?.items[item].holders = [worker: report.attempt]
+        }
         guard let state = report.state, state.isFinal else { return }
         for item in report.items {
             jobs[report.job]?.items[item].final = state
-            jobs[report.job]?.items[item].holder = nil
+            jobs[report.job]?.items[item].holders = [:]
         }
+    }
+
+    /// A failure of one of two attempts does not count; the other one goes on.
+    private func loseSecond(_ report: Report, _ worker: WorkerID) -> Bool {
+        guard let state = report.state, state.isFinal, state != .succeeded,
+            jobs[report.job]?.items[report.item].holders.count == 2
+        else { return false }
+        jobs[report.job]?.items[report.item].holders[worker] = nil
+        return true
     }
 
     private func again(_ id: JobID, _ item: Int, of command: Command) {
@@ -243,7 +272,7 @@ final class RandomCluster {
     private func conclude(_ id: JobID, _ items: Range<Int>, _ cause: ConcludeCause) {
         for item in items {
             guard let state = jobs[id]?.items[item] else { return check(false, "no item \(item)") }
-            check(state.final == nil && state.holder == nil, "\(item) ends twice")
+            check(state.final == nil && state.holders.isEmpty, "\(item) ends twice")
             jobs[id]?.items[item].final = cause == .cancelled ? .cancelled : .aborted
             jobs[id]?.items[item].bytes = 0
             homeless.remove(AttemptID(job: id, item: item, attempt: 0))
@@ -261,10 +290,10 @@ final class RandomCluster {
         guard let job = jobs[report.job], !job.forgotten, job.items.indices.contains(report.item)
         else { return false }
         let item = job.items[report.item]
-        return item.holder == worker && item.attempt == report.attempt && item.final == nil
+        return item.holders[worker] == report.attempt && item.final == nil
     }
 
     private func holds(_ worker: WorkerID, _ id: JobID, _ ranges: [Range<Int>]) -> Bool {
-        ranges.joined().allSatisfy { jobs[id]?.items[$0].holder == worker }
+        ranges.joined().allSatisfy { jobs[id]?.items[$0].holders[worker] != nil }
     }
 }

@@ -13,6 +13,8 @@ final class WorkerMachineHarness {
         var delayNanoseconds: Int64
         var isReady = true
         var stopped = Set<Int>()
+        /// Asked back while a slot had them.
+        var owed = Set<Int>()
         var lastStart: Instant?
     }
 
@@ -138,6 +140,9 @@ final class WorkerMachineHarness {
         var broken: [String] = []
         prepare(command)
         for effect in unseen { broken += follow(effect, of: command) }
+        if let kept = queue.first(where: { rules[$0.job]?.owed.contains($0.item) ?? false }) {
+            broken.append("\(kept) was asked back and is kept")
+        }
         if case .retire(let job) = command { rules[job] = nil }
         if machine.queuedCount != queue.count { broken.append("the queue's count is off") }
         if machine.running.map(\.chunk) != slots.flatMap({ $0.map(\.chunk) }) {
@@ -173,6 +178,7 @@ final class WorkerMachineHarness {
         case .ready(let job): rules[job]?.isReady = true
         case .lease(let job, let runs):
             for run in runs {
+                rules[job]?.owed.subtract(run.items)
                 queue += run.items.map { AttemptID(job: job, item: $0, attempt: run.attempt) }
             }
         case .retire(let job): queue.removeAll { $0.job == job }
@@ -191,7 +197,12 @@ final class WorkerMachineHarness {
             released = (chunk.job, back.intersection(rule.stopped))
         case .stop(let job, let ranges, _):
             rules[job]?.stopped.formUnion(RangeSet(ranges).ranges.joined().prefix(100_000))
-        case .revoke, .tick: break
+        case .revoke(let job, let ranges):
+            let asked = RangeSet(ranges)
+            for (chunk, left) in slots.joined() where chunk.job == job {
+                rules[job]?.owed.formUnion(left.filter(asked.contains))
+            }
+        case .tick: break
         }
     }
 
@@ -238,8 +249,15 @@ final class WorkerMachineHarness {
             if chunk(serial, in: slot) == nil { broken.append("trimmed what is not there") }
         case .release(let job, let ranges):
             var expected = Set<Int>()
-            if case .returned = command {
-                expected = released?.job == job ? released?.items ?? [] : []
+            if case .returned = command, let stopped = released?.items, !stopped.isEmpty {
+                expected = released?.job == job ? stopped : []
+                released = nil
+            } else if case .returned = command {
+                let owed = rules[job]?.owed ?? []
+                expected = Set(
+                    queue.filter { $0.job == job && owed.contains($0.item) }.map(\.item))
+                queue.removeAll { $0.job == job && owed.contains($0.item) }
+                rules[job]?.owed.subtract(expected)
             } else {
                 let asked = asked(command)
                 expected = Set(
