@@ -13,7 +13,10 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 
 let package = Package(
     name: "Muster",
-    products: [.executable(name: "muster", targets: ["MusterCLI"])],
+    products: [
+        .executable(name: "muster", targets: ["MusterCLI"]),
+        .library(name: "Muster", targets: ["Muster"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -52,8 +55,8 @@ let package = Package(
         .target(
             name: "Muster",
             dependencies: [
-                "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", "MusterCoordinator",
-                "MusterWorker", nioCore,
+                "MusterModel", "MusterRunner", "MusterWire", "MusterTLS", "MusterTransport",
+                "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ], swiftSettings: strict),
@@ -65,6 +68,13 @@ let package = Package(
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        // What people learn from: programs that use the library and nothing else of Muster.
+        .executableTarget(
+            name: "compute-x", dependencies: ["Muster"], path: "Sources/Examples/ComputeX",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "url-check", dependencies: ["Muster"], path: "Sources/Examples/URLCheck",
+            swiftSettings: strict),
         .testTarget(
             name: "MusterModelTests", dependencies: ["MusterModel"], swiftSettings: strict),
         .testTarget(
@@ -93,11 +103,18 @@ let package = Package(
                 "MusterCoordinator", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
                 nioCore, nioPosix,
             ], swiftSettings: strict),
+        // Functions that tests of the library submit, and the program whose runners serve them.
+        .target(
+            name: "MusterTestFunctions", dependencies: ["Muster"],
+            path: "Tests/Support/TestFunctions", swiftSettings: strict),
+        .executableTarget(
+            name: "muster-test-program", dependencies: ["Muster", "MusterTestFunctions"],
+            path: "Tests/Support/TestProgram", swiftSettings: strict),
         .testTarget(
             name: "MusterTests",
             dependencies: [
-                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", nioCore,
-                nioPosix,
+                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
+                "MusterTestFunctions", "muster-test-program", nioCore, nioPosix,
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",

@@ -1,7 +1,9 @@
 /// A client's connection to a coordinator: asks and is answered, feeds inputs, receives results.
 /// Requests are awaited; results of a job come through its mailbox, so that they are shown on the
-/// caller's own thread and no event loop ever waits for a terminal.
+/// caller's own thread and no event loop ever waits for a terminal, or go straight to a receiver
+/// that takes little time.
 
+import DequeModule
 package import MusterModel
 package import MusterTransport
 package import MusterWire
@@ -23,6 +25,13 @@ package enum JobEvent: Sendable {
     case inputFailed(MusterError)
 }
 
+/// Where a job's events go. Called on the connection's event loop, in order.
+package protocol JobReceiver: AnyObject, Sendable {
+    func put(_ event: JobEvent)
+}
+
+extension Mailbox<JobEvent>: JobReceiver {}
+
 package final class ClusterConnection: LinkDelegate {
     package typealias JobMailbox = Mailbox<JobEvent>
 
@@ -32,6 +41,8 @@ package final class ClusterConnection: LinkDelegate {
         var lastRequest: UInt64 = 0
         var requests: [UInt64: EventLoopPromise<ControlResponse>] = [:]
         var mailboxes: [JobID: JobMailbox] = [:]
+        /// In place of a mailbox.
+        var receivers: [JobID: any JobReceiver] = [:]
         var gauges: [JobID: Gauge] = [:]
         var names: [WorkerID: String] = [:]
         var lost: MusterError?
@@ -44,6 +55,10 @@ package final class ClusterConnection: LinkDelegate {
             return mailbox
         }
 
+        mutating func receiver(of job: JobID) -> any JobReceiver {
+            receivers[job] ?? mailbox(of: job)
+        }
+
         mutating func gauge(of job: JobID) -> Gauge {
             if let gauge = gauges[job] { return gauge }
             let gauge = Gauge(credit: Limits.inputAheadBytes)
@@ -53,7 +68,7 @@ package final class ClusterConnection: LinkDelegate {
         }
     }
     private let state = NIOLockedValueBox(State())
-    private let loop: any EventLoop
+    package let loop: any EventLoop
     let sender: FileSender
     private let ended: EventLoopPromise<Void>
 
@@ -93,6 +108,29 @@ package final class ClusterConnection: LinkDelegate {
         state.withLockedValue { $0.mailbox(of: job) }
     }
 
+    /// From now on the job's events go to `receiver`, after those that came already.
+    package func deliver(_ job: JobID, to receiver: any JobReceiver) {
+        // On the loop, so that nothing new overtakes what waited.
+        loop.execute { [self] in
+            let (early, lost) = state.withLockedValue { state in
+                state.receivers[job] = receiver
+                return (state.mailboxes.removeValue(forKey: job), state.lost)
+            }
+            let waited = early?.takeAll() ?? []
+            for event in waited { receiver.put(event) }
+            if let lost, early == nil { receiver.put(.lost(lost)) }
+        }
+    }
+
+    /// Nobody waits for news of the job any more.
+    package func forget(_ job: JobID) {
+        state.withLockedValue { state in
+            state.receivers[job] = nil
+            state.mailboxes[job] = nil
+            state.gauges[job] = nil
+        }
+    }
+
     /// Credit for inputs of the job.
     package func gauge(of job: JobID) -> Gauge {
         state.withLockedValue { $0.gauge(of: job) }
@@ -123,6 +161,10 @@ package final class ClusterConnection: LinkDelegate {
         link.close()
     }
 
+    private func receiver(of job: JobID) -> any JobReceiver {
+        state.withLockedValue { $0.receiver(of: job) }
+    }
+
     // MARK: From the coordinator
 
     package func received(_ messages: [Message], on _: any Link) {
@@ -132,14 +174,14 @@ package final class ClusterConnection: LinkDelegate {
                 state.withLockedValue { $0.requests.removeValue(forKey: id) }?.succeed(response)
             case .results(let records):
                 guard let job = records.first?.job else { continue }
-                mailbox(of: job).put(.results(records))
+                receiver(of: job).put(.results(records))
             case .values(let runs):
                 guard let job = runs.first?.job else { continue }
-                mailbox(of: job).put(.values(runs))
+                receiver(of: job).put(.values(runs))
             case .progress(let summary):
-                mailbox(of: JobID(summary.id)).put(.progress(summary))
+                receiver(of: JobID(summary.id)).put(.progress(summary))
             case .jobEnded(let summary):
-                mailbox(of: JobID(summary.id)).put(.ended(summary))
+                receiver(of: JobID(summary.id)).put(.ended(summary))
             case .inputCredit(let job, let bytes): gauge(of: job).add(bytes)
             case .workerName(let worker, let name):
                 state.withLockedValue { $0.names[worker] = name }
@@ -170,6 +212,7 @@ package final class ClusterConnection: LinkDelegate {
         for gauge in news.gauges.values { gauge.close() }
         sender.close(error)
         for mailbox in news.mailboxes.values { mailbox.put(.lost(error)) }
+        for receiver in news.receivers.values { receiver.put(.lost(error)) }
         ended.succeed()
     }
 }

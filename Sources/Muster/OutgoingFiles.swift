@@ -62,6 +62,17 @@ package struct OutgoingFiles: Sendable {
             JobFile(name: name, bytes: bytes.readableBytes, digest: digest, isExecutable: false))
     }
 
+    /// Adds a file of this machine whose size and digest are known.
+    package mutating func add(
+        _ path: String, as name: String, bytes: Int, digest: String
+    ) throws {
+        if !staysHere { sources[digest] = .path(path) }
+        try append(
+            JobFile(
+                name: name, bytes: bytes, digest: staysHere ? "" : digest, isExecutable: false,
+                path: staysHere ? path : nil))
+    }
+
     private mutating func append(_ file: JobFile) throws {
         guard file.isWellFormed else {
             throw MusterError(

@@ -1,6 +1,7 @@
 // The progress line, its painter and its terminal.
 
 import Glibc
+import Muster
 import MusterCLI
 import Testing
 

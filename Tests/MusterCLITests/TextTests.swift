@@ -1,5 +1,6 @@
 // What is shown to people and to programs: escaping, tables, summaries, units and JSON.
 
+import Muster
 import MusterCLI
 import Testing
 

@@ -21,9 +21,10 @@ struct ImportTests {
             "MusterModel", "MusterCore", "MusterWire", "MusterTLS", "MusterTransport",
         ],
         "Muster": [
-            "MusterModel", "MusterWire", "MusterTLS", "MusterTransport", "MusterWorker",
-            "MusterCoordinator",
+            "MusterModel", "MusterRunner", "MusterWire", "MusterTLS", "MusterTransport",
+            "MusterWorker", "MusterCoordinator",
         ],
+        "Examples": ["Muster"],
         "MusterCLI": [
             "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
             "MusterWorker", "MusterCoordinator",

@@ -2,6 +2,7 @@
 // go on as `RunOptions`, so that launching and watching are the same for both.
 
 package import ArgumentParser
+import Muster
 import MusterModel
 
 package struct MapOptions: ParsableArguments {

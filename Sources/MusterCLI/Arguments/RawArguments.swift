@@ -1,6 +1,8 @@
 // The words the process was started with, as bytes, and a way to carry them through code that only
 // takes Strings without losing one. FlagScanner.swift reads the words next.
 
+import Muster
+
 /// Words of a command line.
 package struct RawArguments: Equatable, Sendable {
     /// All words, without the program's own name.

@@ -1,6 +1,8 @@
 // The flags of warm runners, which `run --serve` and `map` share, and of files that travel. Parsed
 // values go on to Run/RunLauncher.swift.
 
+import Muster
+
 package import ArgumentParser
 package import MusterModel
 

@@ -1,6 +1,8 @@
 // Flags whose value is text: names, paths, variables, delimiters. Text comes in from
 // RunOptions.swift.
 
+import Muster
+
 /// `--halt`, where nil stands for never.
 package struct HaltFlag: Equatable, Sendable {
     package let policy: HaltPolicy?

@@ -2,6 +2,7 @@
 /// ended; its number is never signalled once it was reaped. `BenchmarkScene` keeps the list.
 
 import Glibc
+import Muster
 import MusterModel
 import NIOConcurrencyHelpers
 

@@ -1,5 +1,7 @@
 /// What a benchmark found: figures come in from the parts, a table or a JSON value goes out.
 
+import Muster
+
 /// One measured thing.
 struct BenchmarkFigure: Hashable, Sendable, Encodable {
     /// The part of the benchmark it belongs to.

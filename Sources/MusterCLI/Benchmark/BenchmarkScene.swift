@@ -3,6 +3,7 @@
 /// state directories are neither read nor written.
 
 import Glibc
+import Muster
 import MusterModel
 import MusterWorker
 import NIOConcurrencyHelpers

@@ -1,5 +1,6 @@
 /// What goes over the wires: items without work, and bytes of inputs and results.
 
+import Muster
 import MusterModel
 
 extension BenchmarkBench {

@@ -1,6 +1,7 @@
 /// `muster status`: the cluster on one page.
 
 import ArgumentParser
+import Muster
 import MusterModel
 import MusterWire
 

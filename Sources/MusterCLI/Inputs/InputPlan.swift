@@ -2,6 +2,7 @@
 // items out one by one or in batches. Sources are opened at once, so that a missing file is told
 // before a job exists, and read only as far as items are asked for.
 
+import Muster
 import MusterModel
 
 /// All items of a job, in input order. Reading moves it on: do not go on with a copy.

@@ -3,6 +3,7 @@
 // is one block, or one record where a record is longer.
 
 import Glibc
+import Muster
 import MusterModel
 
 /// Records of one descriptor: lines, or what `-0` and `-d` make of it.

@@ -2,6 +2,7 @@
 /// nobody looks.
 
 import Glibc
+import Muster
 import MusterModel
 
 final class ProgressDisplay {

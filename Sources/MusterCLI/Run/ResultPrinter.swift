@@ -2,6 +2,7 @@
 /// line each. Grouped by item: an item's stdout, then its stderr.
 
 import Glibc
+import Muster
 import MusterModel
 import MusterWire
 import NIOCore

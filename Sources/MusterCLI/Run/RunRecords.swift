@@ -3,6 +3,7 @@
 /// the output; files are written as they come.
 
 import Glibc
+import Muster
 import MusterModel
 import MusterWire
 import NIOCore

@@ -20,25 +20,12 @@ enum ClusterAccess {
 
     /// The profile that a command uses: `--cluster`, `MUSTER_CLUSTER`, the one in use; nil where
     /// none is configured.
-    static func chosen(_ flag: String?) -> String? {
-        flag ?? Places.variable("MUSTER_CLUSTER") ?? Places.profiles.current()
-    }
+    static func chosen(_ flag: String?) -> String? { Surroundings.cluster(flag) }
 
     /// - Throws: `.unreachable`, `.authentication`, or `.notFound` where no cluster is configured.
     static func connect(_ flag: String?) async throws -> ClusterConnection {
-        guard let name = chosen(flag) else {
-            throw MusterError(
-                .notFound,
-                "no cluster is configured here; `muster coordinator start` makes one, `muster "
-                    + "login HOST:PORT --token-file F` enrols with another's")
-        }
-        let store = Places.profiles
-        let profile = try store.load(name)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let (link, welcome) = try await Dialer.connect(
-            host: profile.host, port: profile.port, context: try store.context(name, profile),
-            hello: Hello(), group: group)
-        let connection = ClusterConnection(link: link, welcome: welcome, loop: group.next())
+        let connection = try await ClusterConnection.open(flag, on: group)
         opened.withLockedValue { $0.append(connection) }
         return connection
     }

@@ -1,6 +1,7 @@
 /// The log of coordinator and worker: lines on stderr, as systemd and people want them.
 
 import Glibc
+import Muster
 import MusterCoordinator
 
 enum Log {

@@ -4,6 +4,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import Muster
 import MusterModel
 
 /// An exit code that is no error of its own: everything was said already.

@@ -6,19 +6,13 @@ import MusterModel
 import MusterTLS
 
 enum Places {
-    /// The environment variable; nil where it is unset or empty.
-    static func variable(_ name: String) -> String? {
-        guard let value = getenv(name), value.pointee != 0 else { return nil }
-        return String(cString: value)
-    }
-
-    static var home: String {
-        if let home = variable("HOME") { return home }
-        if let entry = getpwuid(getuid()), let directory = entry.pointee.pw_dir {
-            return String(cString: directory)
-        }
-        return "/"
-    }
+    static func variable(_ name: String) -> String? { Surroundings.variable(name) }
+    static var home: String { Surroundings.home }
+    static var profiles: ProfileStore { Surroundings.profiles }
+    /// Directory for spools and private directories of an embedded cluster.
+    static var temporary: String { Surroundings.temporary }
+    static func absolute(_ path: String) -> String { Surroundings.absolute(path) }
+    static var workingDirectory: String { Surroundings.workingDirectory }
 
     /// The coordinator's or the worker's state directory: `--state-dir`, `MUSTER_STATE_DIR`, or
     /// one below the home directory.
@@ -27,24 +21,6 @@ enum Places {
         if let given = variable("MUSTER_STATE_DIR") { return absolute(given) }
         let base = variable("XDG_STATE_HOME") ?? "\(home)/.local/state"
         return "\(base)/muster/\(kind)"
-    }
-
-    static var profiles: ProfileStore {
-        let base = variable("XDG_CONFIG_HOME") ?? "\(home)/.config"
-        return ProfileStore(directory: variable("MUSTER_CONFIG").map(absolute) ?? "\(base)/muster")
-    }
-
-    /// Directory for spools and private directories of an embedded cluster.
-    static var temporary: String { variable("TMPDIR").map(absolute) ?? "/tmp" }
-
-    static func absolute(_ path: String) -> String {
-        path.hasPrefix("/") ? path : "\(workingDirectory)/\(path)"
-    }
-
-    static var workingDirectory: String {
-        guard let path = getcwd(nil, 0) else { return "/" }
-        defer { free(path) }
-        return String(cString: path)
     }
 
     /// A name that certificates can carry, from the host's.

@@ -2,6 +2,7 @@
 // important one last, where the eye rests: `37 items failed with exit 127: `convert` not found on
 // w3, w5`.
 
+import Muster
 import MusterModel
 
 /// Groups of equal failures. Memory is bounded by limits on groups and on workers named in each.

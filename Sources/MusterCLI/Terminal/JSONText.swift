@@ -1,6 +1,8 @@
 // Writes JSON (RFC 8259) straight into bytes, without a tree in between. Values come in in their
 // order, one line of text goes out; RunItemLine.swift and the reading verbs use it.
 
+import Muster
+
 /// A JSON value in the making. Commas and quotes are its own business; the caller closes nothing.
 package struct JSONText: Equatable, Sendable {
     package private(set) var bytes: [UInt8] = []

@@ -1,6 +1,8 @@
 // Rows for people and for scripts. Cells come in as text of any origin, lines go out: aligned
 // columns, or TAB-separated for `--plain`.
 
+import Muster
+
 package struct TextTable: Equatable, Sendable {
     package enum Side: Equatable, Sendable {
         case left

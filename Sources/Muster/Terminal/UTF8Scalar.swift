@@ -1,10 +1,10 @@
 // Steps through bytes scalar by scalar, telling valid UTF-8 from anything else. Used where bytes of
 // unknown origin become text: Escaping.swift and RawArguments.swift.
 
-enum UTF8Scalar {
+package enum UTF8Scalar {
     /// The bytes of the valid scalar that starts at `index`; 0 when none does (The Unicode
     /// Standard, table "Well-Formed UTF-8 Byte Sequences").
-    static func length(in bytes: [UInt8], at index: Int, end: Int) -> Int {
+    package static func length(in bytes: [UInt8], at index: Int, end: Int) -> Int {
         let lead = bytes[index]
         let length: Int
         var second: ClosedRange<UInt8> = 0x80...0xBF
@@ -36,7 +36,7 @@ enum UTF8Scalar {
     }
 
     /// The value of the scalar in these bytes, which are valid.
-    static func value(of bytes: ArraySlice<UInt8>) -> Unicode.Scalar {
+    package static func value(of bytes: ArraySlice<UInt8>) -> Unicode.Scalar {
         String(decoding: bytes, as: UTF8.self).unicodeScalars.first ?? "\u{FFFD}"
     }
 }
