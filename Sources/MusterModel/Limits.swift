@@ -101,8 +101,8 @@ package enum Limits {
     package static let chunkNanoseconds: Int64 = 3_000_000
     /// The most items of it, so that one is not long even where items seem to cost nothing.
     package static let chunkItems = 1 << 18
-    /// A chunk that takes longer than this and than thrice what was expected gives back what it
-    /// has not begun.
+    /// A chunk that takes longer than this, and longer by this or thrice as long as was expected,
+    /// gives back what it has not begun.
     package static let lateChunkNanoseconds: Int64 = 10_000_000
     /// Finished results wait at most this long to leave together while a slot is busy.
     package static let reportDelayNanoseconds: Int64 = 5_000_000

@@ -120,23 +120,22 @@ struct MapTests {
     @Test("A large value arrives whole on its line")
     func large() throws {
         try Cluster.with(workers: 1) { cluster in
-            let count = 3_000_000
+            // Over 4 MiB a value comes in parts.
+            let text = "\"" + String(repeating: "long ", count: 1_000_000) + "\""
             let ended = try cluster.muster(
-                "map", "-q", "\(Self.program):big", input: Self.lines([count, 3]))
+                "map", "-q", "\(Self.program):string", input: Array("\(text)\n\"x\"\n".utf8))
             #expect(ended.status == 0, "\(ended.notes)")
-            #expect(ended.lines.count == 2 && ended.lines.last == "[0,1,2]")
-            let first = ended.lines.first ?? ""
-            #expect(first.utf8.count { $0 == UInt8(ascii: ",") } == count - 1)
+            #expect(File.equal(ended.output, Array("\(text)\n\"x\"\n".utf8)))
         }
     }
 
-    @Test("A function that does not exist is named with those that do")
+    @Test("A function that does not exist is named")
     func unknown() throws {
         let alone = try Alone()
         let ended = try alone.muster(
             "map", "--local", "-q", "\(Self.program):nosuch", input: Self.lines([1]))
         #expect(ended.status == 1 && ended.text == "")
-        #expect(ended.notes.contains("nosuch") && ended.notes.contains("square"))
+        #expect(ended.notes.contains("no function nosuch"), "\(ended.notes)")
     }
 
     @Test("A program that serves lines stays warm, here and with --bf on a cluster")

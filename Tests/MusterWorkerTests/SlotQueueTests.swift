@@ -3,6 +3,7 @@
 
 import MusterWorker
 import NIOCore
+import NIOPosix
 import Testing
 
 @Suite("A slot takes launches ahead", .timeLimit(.minutes(2)))
@@ -74,5 +75,45 @@ struct SlotQueueTests {
         try await harness.kill(grace: .zero)
         #expect(await harness.finish().ending == .killed)
         harness.nursery.closeAndWait()
+    }
+
+    @Test("What is asked while an answer is given is asked once, and answered")
+    func dropFromAnswer() async throws {
+        final class Asker: @unchecked Sendable {
+            var slot: Slot?
+            var left = 3
+        }
+        let nursery = try Nursery.start()
+        let asker = Asker()
+        let (events, continuation) = AsyncStream.makeStream(of: SlotEvent.self)
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let slot = try await nursery.makeSlot(on: loop) { event in
+            if case .dropped = event, asker.left > 0 {
+                asker.left -= 1
+                asker.slot?.drop(2..<3)
+            }
+            continuation.yield(event)
+        }.get()
+        let launch = try Launch(
+            argv: ["/bin/sleep", "1000"].map { Array($0.utf8) },
+            environment: EnvironmentBlock([]), directory: Array("/".utf8))
+        try await loop.submit {
+            asker.slot = slot
+            try slot.start(launch)
+            slot.drop(2..<3)
+        }.get()
+        var answers = 0
+        for await event in events {
+            if case .supervisorLost = event { Issue.record("The supervisor was lost.") }
+            if case .dropped = event { answers += 1 }
+            if answers == 4 { loop.execute { slot.kill(grace: .zero) } }
+            if case .ended(let outcome) = event {
+                #expect(outcome.ending == .killed)
+                break
+            }
+            if case .supervisorLost = event { break }
+        }
+        #expect(answers == 4)
+        nursery.closeAndWait()
     }
 }

@@ -1,5 +1,5 @@
-// The flags of `map`, fewer than those of `run`: inputs are lines of JSON on standard input. They go
-// on as `RunOptions`, so that launching and watching are the same for both.
+// The flags of `map`, fewer than those of `run`: inputs are lines of JSON on standard input. They
+// go on as `RunOptions`, so that launching and watching are the same for both.
 
 package import ArgumentParser
 import MusterModel

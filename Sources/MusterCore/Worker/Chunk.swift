@@ -74,8 +74,9 @@ struct HeldChunk: Sendable {
     /// When it is late and something of it may still be given back.
     var lateAt: Instant? {
         guard !isTrimming, let began else { return nil }
-        let (thrice, overflow) = expectedNanoseconds.multipliedReportingOverflow(by: 3)
-        return began.advanced(
-            byNanoseconds: max(Limits.lateChunkNanoseconds, overflow ? .max : thrice))
+        let late = Limits.lateChunkNanoseconds
+        // What is expected is at most 10^18 nanoseconds.
+        let expected = max(0, expectedNanoseconds)
+        return began.advanced(byNanoseconds: max(late, min(3 * expected, expected + late)))
     }
 }

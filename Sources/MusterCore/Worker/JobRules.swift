@@ -78,6 +78,6 @@ struct JobAtWorker: Sendable {
     /// nothing by it, and the last ones are better left to whichever slot is free first.
     func prefetches(queued: Int, slots: Int) -> Bool {
         guard let mean = meanNanoseconds, rules.delayNanoseconds == 0 else { return false }
-        return mean < 2 * Double(Limits.lateChunkNanoseconds) && queued >= slots
+        return mean < Double(Limits.lateChunkNanoseconds) && queued >= slots
     }
 }

@@ -201,8 +201,9 @@ extension WorkerAgent {
     /// Where one item was with the supervisor, it is the one that went down with it. Of several
     /// nobody knows which ran: they are run again, one at a time.
     private func lost(_ seat: SlotSeat) {
-        tellEnded(seat)
+        // First of all, for whatever follows may start the next supervisor.
         let (occupants, trims) = seat.lost()
+        tellEnded(seat)
         var isKnown = occupants.count == 1
         for occupant in occupants {
             if isKnown || occupant.hasLeft || occupant.isStopped {

@@ -225,8 +225,9 @@ package final class Slot: @unchecked Sendable {
         else { return false }
         drops.removeFirst()
         outstanding.removeAll { dropped.contains($0) }
-        onEvent(.dropped(dropped))
+        // Before the event, in which more may be asked.
         sendDrop()
+        onEvent(.dropped(dropped))
         return true
     }
 

@@ -74,17 +74,13 @@ struct SimulatedSlot {
 
     /// What has ended and was not said.
     mutating func say(now: Double) -> Said? {
-        guard let first = work.first else { return nil }
+        guard let head = work.first else { return nil }
         // What ends at this very moment has ended, however the sums are rounded.
-        var (low, high) = (first.next, first.end)
-        while low < high {
-            let middle = (low + high) / 2
-            if end(of: middle) <= now + 0.5 { low = middle + 1 } else { high = middle }
-        }
-        guard low > first.next else { return nil }
-        let items = first.next..<low
-        let said = Said(chunk: first.chunk, items: items, nanoseconds: time(of: items))
-        work[0].next = low
+        let end = first(of: head.next..<head.end) { self.end(of: $0) > now + 0.5 }
+        guard end > head.next else { return nil }
+        let items = head.next..<end
+        let said = Said(chunk: head.chunk, items: items, nanoseconds: time(of: items))
+        work[0].next = end
         goOn(now)
         return said
     }
@@ -124,9 +120,17 @@ struct SimulatedSlot {
     /// The item after the one that runs, in the first chunk.
     private func firstNotBegun(_ now: Double) -> Int {
         guard let first = work.first else { return 0 }
-        var item = first.next
-        while item < first.end, origin + costs.sums[item] / speed <= now { item += 1 }
-        return item
+        return self.first(of: first.next..<first.end) { origin + costs.sums[$0] / speed > now }
+    }
+
+    /// The first item that is like this, where all behind it are too.
+    private func first(of items: Range<Int>, where isLater: (Int) -> Bool) -> Int {
+        var (low, high) = (items.lowerBound, items.upperBound)
+        while low < high {
+            let middle = (low + high) / 2
+            if isLater(middle) { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 
     private mutating func begin(_ now: Double) {
