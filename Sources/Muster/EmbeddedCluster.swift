@@ -92,6 +92,8 @@ package final class EmbeddedCluster: Sendable {
     /// Kills what still runs and waits until nothing is left of it.
     package func close() {
         connection.close()
+        // Runners' directories go with their runners.
+        try? agent.close().wait()
         nursery.closeAndWait()
     }
 }

@@ -54,7 +54,11 @@ extension Runner {
                 program.lanes > 1 ? outstanding : outstanding.filter { $0.chunk === first.chunk }
         }
         let count = suspects.reduce(0) { $0 + $1.items.ranges.reduce(0) { $0 + $1.count } }
-        if count == 1, let one = suspects.first, let item = one.items.ranges.first?.lowerBound {
+        // Memory may have been taken by items before: it is tried alone in a fresh process.
+        let isAlone = fault.ending != .memoryLimit || life.sentItems == 1
+        if count == 1, isAlone, let one = suspects.first,
+            let item = one.items.ranges.first?.lowerBound
+        {
             settle(item, of: one.chunk, fault, end)
         } else {
             work.suspect(suspects)

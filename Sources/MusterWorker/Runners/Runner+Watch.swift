@@ -44,7 +44,7 @@ struct Running {
 }
 
 extension Runner {
-    /// What the process says that it runs, as far as it was given that. Empty where it does not say.
+    /// What the process says that it runs, as far as it was given that; empty where it is silent.
     func running() -> [Running] {
         guard let life, !work.pieces.isEmpty else { return [] }
         var all: [Running] = []

@@ -1,7 +1,8 @@
 /// A runner as the pool sees it: the work that it has, and the process of the moment, which is
 /// started when there is work and replaced when it died or is worn out. In: chunks, trims and
 /// stops of the machine. Out: results and ends, through `RunnerPool.swift`. What its process says
-/// is `Runner+Replies.swift`, how it is watched `Runner+Watch.swift`, its death `Runner+Ends.swift`.
+/// is in `Runner+Replies.swift`, how it is watched in `Runner+Watch.swift`, its death in
+/// `Runner+Ends.swift`.
 
 import DequeModule
 import MusterCore

@@ -41,6 +41,15 @@ extension RunnerPool: RunnerProcessOwner {
             process?.kill(grace: .zero)
         }
         for process in leaving.values { process.kill(grace: .zero) }
+        // Nobody asks for these any more.
+        heldBySlot = heldBySlot.map { _ in [] }
+        // A supervisor that does not answer must not hold the worker's end back.
+        let me = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: .seconds(2)) {
+            for process in me.value.leaving.values { process.home.remove() }
+            me.value.leaving = [:]
+            me.value.closeIfDone()
+        }
         closeIfDone()
         return promise.futureResult
     }

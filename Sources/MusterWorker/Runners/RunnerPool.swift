@@ -54,7 +54,7 @@ final class RunnerPool {
     private struct WeakProgram { weak var program: RunnerProgram? }
     private var programs: [RunnerProgram.Key: WeakProgram] = [:]
     private var jobs: [JobID: RunnerJob] = [:]
-    private var heldBySlot: [[RunnerChunk]]
+    var heldBySlot: [[RunnerChunk]]
     var runners: [ObjectIdentifier: Runner] = [:]
     /// The longest idle first.
     private var idle: [Runner] = []

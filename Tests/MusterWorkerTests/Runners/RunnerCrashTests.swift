@@ -121,12 +121,12 @@ struct RunnerCrashTests {
         let bench = try await RunnerBench()
         let pids = bench.run("process", over: [1])
         let pid = try #require(try await bench.answers(of: pids, 1)[0]?.number)
-        let job = bench.run("sleep", over: Array(repeating: 20, count: 30)) {
-            $0.options.chunkItems = 10
+        let job = bench.run("sleep", over: Array(repeating: 300, count: 6)) {
+            $0.options.chunkItems = 3
         }
-        _ = try await bench.answers(of: job, 3)
+        _ = try await bench.answers(of: job, 1)
         #expect(kill(pid_t(pid), SIGKILL) == 0)
-        let answers = try await bench.answers(of: job, 30)
+        let answers = try await bench.answers(of: job, 6)
         let failed = answers.filter { $0.value.state != .succeeded }
         #expect(failed.count == 1)
         #expect(failed.first?.value.ending == .runnerDied(SIGKILL))
