@@ -115,15 +115,16 @@ struct RunnerStartTests {
         let pids = bench.run("process", over: [1])
         let pid = try await bench.answers(of: pids, 1)[0]?.number
         var spec = RunnerBench.spec("noop")
-        spec.input = .array(ArrayInput(first: 0, step: 1, count: 10_000_000))
+        spec.options.chunkItems = 1000
+        spec.input = .array(ArrayInput(first: 0, step: 1, count: 1_000_000))
         let job = bench.learn(spec)
-        bench.lease(job, 0..<10_000_000)
+        bench.lease(job, 0..<1_000_000)
         _ = try await bench.answers(of: job, 100)
-        bench.send(.stop(job, [0..<10_000_000], graceNanoseconds: 0))
+        bench.send(.stop(job, [0..<1_000_000], graceNanoseconds: 0))
         try await bench.until("all answered or given back") {
             let state = bench.state(of: job)
             let back = state.released.ranges.reduce(0) { $0 + $1.count }
-            return state.answers.count + back == 10_000_000
+            return state.answers.count + back == 1_000_000
         }
         let after = bench.run("process", over: [1])
         #expect(try await bench.answers(of: after, 1)[0]?.number == pid)
