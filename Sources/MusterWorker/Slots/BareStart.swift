@@ -1,5 +1,5 @@
-// A program started and awaited with nothing around it: in goes its path and one argument, out
-// comes its wait status. `muster benchmark` shows what remains above this. Next: CSupervisor/floor.c.
+// A program started and awaited with nothing around it: in go its path and one argument, out comes
+// its wait status. For `muster benchmark`. Next: CSupervisor/floor.c.
 
 private import CSupervisor
 
