@@ -82,9 +82,7 @@ static int fail(struct start *start, int stage)
 static int child_main(void *argument)
 {
     struct start *start = argument;
-    // A group of its own in the supervisor's session, which has no terminal. A session of its own
-    // would have the kernel make a scheduling group for each item, which costs as much as pipes.
-    setpgid(0, 0);
+    setsid();
     // Should the item kill its supervisor, it ends with it; the nursery takes care of the rest.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (chdir(start->directory) < 0)

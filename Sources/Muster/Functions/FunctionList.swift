@@ -89,7 +89,8 @@ enum KnownFunctions {
             throw ClusterError(
                 .usage,
                 "the function \(name) is not listed: add it to `functions` of the program, so "
-                    + "that its runners know it (listed are \(known.sorted().joined(separator: ", ")))"
+                    + "that its runners know it (listed are "
+                    + "\(known.sorted().joined(separator: ", ")))"
             )
         }
     }
