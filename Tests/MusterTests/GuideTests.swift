@@ -1,5 +1,5 @@
-// The guide's code is code that compiles: every Swift snippet of docs/swift.md stands, line by line,
-// in GuideSnippets.swift.
+// The guide's code is code that compiles: every Swift snippet of docs/swift.md stands, line by
+// line, in GuideSnippets.swift.
 
 import FoundationEssentials
 import Testing

@@ -36,7 +36,7 @@ extension Cluster {
     /// This program travels to its workers, once each, and serves their slots there.
     ///
     /// - Parameters:
-    ///   - name: as `muster cluster ls` lists it; nil = `MUSTER_CLUSTER`, or the one in use.
+    ///   - name: as `muster cluster list` lists it; nil = `MUSTER_CLUSTER`, or the one in use.
     ///   - pool: how runners fill slots where a job does not say.
     /// - Throws: ``ClusterError``: `.unreachable`, `.authentication`, or `.notFound` where none
     ///   is configured.

@@ -86,11 +86,11 @@ enum KnownFunctions {
                     + "ClusterProgram, or call Cluster.serve([…]) first thing in main")
         }
         guard known.contains(name) else {
+            let listed = known.sorted().joined(separator: ", ")
             throw ClusterError(
                 .usage,
                 "the function \(name) is not listed: add it to `functions` of the program, so "
-                    + "that its runners know it (listed are "
-                    + "\(known.sorted().joined(separator: ", ")))"
+                    + "that its runners know it (listed are \(listed))"
             )
         }
     }

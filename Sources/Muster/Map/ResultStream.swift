@@ -1,5 +1,5 @@
-/// Results of a job as an asynchronous sequence. Elements come out of arrays that `ResultFeed.swift`
-/// decodes, so that a step costs no lock, no allocation and no suspension.
+/// Results of a job as an asynchronous sequence. Elements come out of arrays that
+/// `ResultFeed.swift` decodes, so that a step costs no lock, no allocation and no suspension.
 
 /// The results of a job, one element per input.
 ///

@@ -119,8 +119,16 @@ extension Runner {
     /// All that a fold has to say counts at once, or a crash could leave half of a sum.
     private func endFold(_ serial: UInt64) throws {
         guard let all = work.complete(serial) else { return }
+        // The time comes with the last item and is that of all; on it alone the worker would learn
+        // that an item takes as long as a chunk, and chunks would stay small for ever.
+        let wall = all.reduce(0) { $0 &+ $1.wallNanoseconds }
+        let count = all.reduce(0) { $0 + $1.values.count }
+        let share = Double(wall) / Double(max(1, count))
         try pool.together {
-            for held in all { try accept(held.values, of: serial, held.wallNanoseconds) }
+            for held in all {
+                let part = min(share * Double(held.values.count), 9e18)
+                try accept(held.values, of: serial, UInt64(part))
+            }
         }
     }
 

@@ -26,7 +26,7 @@ enum Measures {
     }
 
     private static func reduce(_ cluster: Cluster) async throws {
-        let count = 100_000_000
+        let count = CommandLine.arguments.last.flatMap { Int($0) } ?? 100_000_000
         var sum: Int?
         let time = try await ContinuousClock().measure {
             sum = try await cluster.reduce(TestFunctions.sum, over: 0..<count)
