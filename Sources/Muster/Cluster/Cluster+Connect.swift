@@ -46,6 +46,15 @@ extension Cluster {
         try await connect(name, pool: pool, program: nil)
     }
 
+    /// A cluster over a connection that is there; both end with it.
+    package static func over(
+        _ connection: ClusterConnection, on group: any EventLoopGroup
+    ) throws -> Cluster {
+        Cluster(
+            name: connection.welcome.cluster, pool: .process, connection: connection,
+            embedded: nil, program: try ProgramFile(isLocal: false), group: group)
+    }
+
     /// - Parameter program: nil = this very one.
     package static func connect(
         _ name: String?, pool: RunnerPool, program: String?

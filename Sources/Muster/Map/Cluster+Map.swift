@@ -68,6 +68,14 @@ extension Cluster {
         results(function, inputs, JobSettings(options), ordered: false)
     }
 
+    /// `map` for callers that keep their options in an array.
+    package func map<Input, Output, Inputs: Sequence>(
+        _ function: ClusterFunction<Input, Output>, over inputs: sending Inputs,
+        settings options: [JobOption]
+    ) -> ResultStream<Output> where Inputs.Element == Input {
+        values(function, inputs, JobSettings(options), ordered: true)
+    }
+
     // MARK: No values
 
     /// Calls a function with each input and waits until all calls are over.

@@ -1,5 +1,5 @@
-/// A cluster of its own for one part of a benchmark: a coordinator process and, if wanted, a worker
-/// process, both this program, on free ports of the loopback, with TLS and tokens as everywhere.
+/// A cluster of its own for one part of a benchmark: a coordinator process and, if wanted, worker
+/// processes, all this program, on free ports of the loopback, with TLS and tokens as everywhere.
 
 import Glibc
 import Muster
@@ -14,13 +14,16 @@ final class BenchmarkCluster {
     let environment: [String]
     private let scene: BenchmarkScene
     private let coordinator: BenchmarkChild
-    private let worker: BenchmarkChild?
+    private let workers: [BenchmarkChild]
+    private let group: MultiThreadedEventLoopGroup
 
     private static let patience = 20.0
 
-    /// - Parameter slots: the worker's; nil = no worker joins.
+    /// - Parameter workers: names and slots of those that join.
     /// - Throws: `.system` with what coordinator or worker said where they do not come up.
-    static func start(in scene: BenchmarkScene, slots: Int?) async throws -> BenchmarkCluster {
+    static func start(
+        in scene: BenchmarkScene, workers: [(name: String, slots: Int)]
+    ) async throws -> BenchmarkCluster {
         let directory = try scene.makeDirectory("cluster")
         let config = "\(directory)/config"
         let environment = scene.environment(config: config)
@@ -44,34 +47,41 @@ final class BenchmarkCluster {
             host: profile.host, port: profile.port, context: try store.context(current, profile),
             hello: Hello(), group: group)
         let connection = ClusterConnection(link: link, welcome: welcome, loop: group.next())
-        var worker: BenchmarkChild?
-        if let slots {
-            worker = try await join(
-                slots, to: profile, connection, directory, environment, scene)
+        var children: [BenchmarkChild] = []
+        for worker in workers {
+            children.append(
+                try await join(worker, to: profile, connection, directory, environment, scene))
         }
-        return BenchmarkCluster(connection, environment, scene, coordinator, worker)
+        return BenchmarkCluster(
+            connection, environment, scene, coordinator, children, group)
     }
+
+    /// The same cluster as programs that use the library see it.
+    func library() throws -> Cluster { try Cluster.over(connection, on: group) }
 
     private init(
         _ connection: ClusterConnection, _ environment: [String], _ scene: BenchmarkScene,
-        _ coordinator: BenchmarkChild, _ worker: BenchmarkChild?
+        _ coordinator: BenchmarkChild, _ workers: [BenchmarkChild],
+        _ group: MultiThreadedEventLoopGroup
     ) {
         self.connection = connection
         self.environment = environment
         self.scene = scene
         self.coordinator = coordinator
-        self.worker = worker
+        self.workers = workers
+        self.group = group
     }
 
     private static func join(
-        _ slots: Int, to profile: ClusterProfile, _ connection: ClusterConnection,
+        _ wanted: (name: String, slots: Int), to profile: ClusterProfile,
+        _ connection: ClusterConnection,
         _ directory: String, _ environment: [String], _ scene: BenchmarkScene
     ) async throws -> BenchmarkChild {
         guard
             case .token(let token) = try await connection.request(
                 .createToken(role: PeerRole.worker.rawValue, seconds: 600))
         else { throw MusterError(.malformed, "the coordinator's answer is no token") }
-        let file = "\(directory)/token"
+        let file = "\(directory)/token-\(wanted.name)"
         try PrivateFile.write(Array("\(token)\n".utf8), to: file)
         var enrolment: String?
         try await wait(for: "enrolment", nil) {
@@ -81,13 +91,16 @@ final class BenchmarkCluster {
         var program = BenchmarkProgram.muster(
             [
                 "join", profile.address, "--token-file", file, "--enrol", enrolment ?? "",
-                "--state-dir", "\(directory)/worker", "--name", "worker", "-j", "\(slots)",
+                "--state-dir", "\(directory)/\(wanted.name)", "--name", wanted.name, "-j",
+                "\(wanted.slots)",
                 "--allow-root",
             ], environment: environment)
-        program.errors = "\(directory)/worker.log"
+        program.errors = "\(directory)/\(wanted.name).log"
         let worker = try scene.start(program, endSignal: SIGINT)
         try await wait(for: "the worker", worker) {
-            try await status(of: connection).workers.contains { $0.state == "ready" }
+            try await status(of: connection).workers.contains {
+                $0.name == wanted.name && $0.state == "ready"
+            }
         }
         return worker
     }
@@ -139,7 +152,7 @@ final class BenchmarkCluster {
 
     func end() {
         connection.close()
-        if let worker { scene.end(worker) }
+        for worker in workers { scene.end(worker) }
         scene.end(coordinator)
     }
 }

@@ -1,17 +1,20 @@
 /// The parts of `muster benchmark`. Each starts what it needs, measures, and ends it again; what
-/// it cannot do it says by throwing. `CommandsBenchmark.swift`, `TrafficBenchmark.swift`,
-/// `LatencyBenchmark.swift` and `QueueBenchmark.swift` hold them.
+/// it cannot do it says by throwing. `CommandsBenchmark.swift`, `FunctionsBenchmark.swift`,
+/// `TrafficBenchmark.swift`, `LatencyBenchmark.swift`, `BalanceBenchmark.swift` and
+/// `QueueBenchmark.swift` hold them.
 
 enum BenchmarkPart: String, CaseIterable {
-    case commands, dispatch, latency, payload, memory, early
+    case commands, functions, dispatch, latency, payload, balance, memory, early
 
     /// In words, for people who watch it.
     var summary: String {
         switch self {
         case .commands: "programs started, beside xargs"
+        case .functions: "functions in warm runners, beside multiprocessing"
         case .dispatch: "items a second with nothing run"
         case .latency: "from submit to result"
         case .payload: "bytes of inputs and results"
+        case .balance: "uneven items, unequal workers, a runner killed"
         case .memory: "a queue of waiting items"
         case .early: "results that wait for the first one"
         }
@@ -30,9 +33,11 @@ struct BenchmarkBench {
     func measure(_ part: BenchmarkPart) async throws -> [BenchmarkFigure] {
         switch part {
         case .commands: try await commands()
+        case .functions: try await functions()
         case .dispatch: try await dispatch()
         case .latency: try await latency()
         case .payload: try await payload()
+        case .balance: try await balance()
         case .memory: try await memory()
         case .early: try await early()
         }
@@ -42,7 +47,13 @@ struct BenchmarkBench {
     func withCluster<Value>(
         slots: Int?, _ body: (BenchmarkCluster) async throws -> Value
     ) async throws -> Value {
-        let cluster = try await BenchmarkCluster.start(in: scene, slots: slots)
+        try await withCluster(workers: slots.map { [("worker", $0)] } ?? [], body)
+    }
+
+    func withCluster<Value>(
+        workers: [(name: String, slots: Int)], _ body: (BenchmarkCluster) async throws -> Value
+    ) async throws -> Value {
+        let cluster = try await BenchmarkCluster.start(in: scene, workers: workers)
         defer { cluster.end() }
         return try await body(cluster)
     }

@@ -27,6 +27,7 @@ extension BenchmarkBench {
             let command = CommandWorkload(words: [Bytes(Array("/bin/true".utf8))], mode: .argv)
             let commands = try await submit(.command(command), submits, on: cluster.connection)
             let byShell = Statistics.median(times[0])
+            let (singly, pipelined) = try await calls(submits * 10, on: cluster)
             return figures(
                 "sh -c /bin/true", times[0], nil, "process start to exit, \(shells) times")
                 + figures(
@@ -41,7 +42,40 @@ extension BenchmarkBench {
                 + figures(
                     "submit to result, /bin/true", commands, nil,
                     "one connection, one job after the other, \(submits) times")
+                + figures(
+                    "call to value, function", singly, nil,
+                    "`cluster.submit` of a warm no-op, awaited one by one, \(submits * 10) times")
+                + [
+                    BenchmarkFigure(
+                        part: "latency", what: "calls submitted at once", figure: pipelined,
+                        unit: "calls/s",
+                        how: "\(submits * 250) times `cluster.submit` of a no-op, then all awaited")
+                ]
         }
+    }
+
+    /// Seconds from each call of a function to its value, and calls a second when they are
+    /// submitted without waiting.
+    private func calls(
+        _ count: Int, on bench: BenchmarkCluster
+    ) async throws -> (singly: [Double], pipelined: Double) {
+        let cluster = try bench.library()
+        var times: [Double] = []
+        for number in 0..<(count + 100) {
+            let began = ContinuousClock.now
+            let value = try await cluster.submit(BenchmarkFunctions.noop, number).value
+            guard value == number else { throw MusterError(.internal, "a call gave \(value)") }
+            if number >= 100 { times.append((ContinuousClock.now - began).inSeconds) }
+        }
+        let began = ContinuousClock.now
+        let handles = (0..<(count * 25)).map { cluster.submit(BenchmarkFunctions.noop, $0) }
+        for (number, handle) in handles.enumerated() {
+            let value = try await handle.value
+            guard value == number else { throw MusterError(.internal, "a call gave \(value)") }
+        }
+        let rate = Double(handles.count) / (ContinuousClock.now - began).inSeconds
+        await cluster.close()
+        return (times, rate)
     }
 
     /// p50 and p95 of times in seconds; `reference`: seconds of the shell's own median.

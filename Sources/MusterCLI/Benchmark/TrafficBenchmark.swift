@@ -43,6 +43,7 @@ extension BenchmarkBench {
             }
             return (results, inputs)
         }
+        let moved = try await moved()
         let how = "\(count) x \(ByteText.text(bytes)), TLS twice, median of \(repeats)"
         return [
             BenchmarkFigure(
@@ -51,6 +52,39 @@ extension BenchmarkBench {
             BenchmarkFigure(
                 part: "payload", what: "inputs", figure: megabytes / inputs, unit: "MB/s",
                 how: "\(how), client to worker, kept at the coordinator"),
+            moved,
         ]
+    }
+
+    /// A function that gives back what it gets: 200 times a mebibyte, every byte checked.
+    private func moved() async throws -> BenchmarkFigure {
+        let count = 200
+        let size = 1 << 20
+        let inputs = (0..<count).map { [UInt8](repeating: UInt8($0), count: size) }
+        let seconds = try await withCluster(slots: slots) { bench in
+            let cluster = try bench.library()
+            for try await _ in cluster.map(BenchmarkFunctions.bytes, over: inputs.prefix(10)) {}
+            let seconds = try await median {
+                let began = ContinuousClock.now
+                var next = 0
+                for try await value in cluster.map(BenchmarkFunctions.bytes, over: inputs) {
+                    guard next < count, value == inputs[next] else {
+                        throw MusterError(.internal, "bytes of item \(next + 1) were changed")
+                    }
+                    next += 1
+                }
+                guard next == count else {
+                    throw MusterError(.internal, "\(next) of \(count) values came")
+                }
+                return (ContinuousClock.now - began).inSeconds
+            }
+            await cluster.close()
+            return seconds
+        }
+        return BenchmarkFigure(
+            part: "payload", what: "function, in and out",
+            figure: 2 * Double(count * size) / 1_048_576 / seconds, unit: "MiB/s",
+            how: "\(count) x 1 MiB in and out of a function, every byte checked, median of "
+                + "\(repeats)")
     }
 }

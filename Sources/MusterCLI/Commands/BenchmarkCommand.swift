@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Glibc
+import Muster
 import MusterModel
 import MusterWorker
 
@@ -37,6 +38,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
 
     func run() async throws {
         if let spawnLoop { return SpawnLoop.run(spawnLoop, slots: slots) }
+        await Cluster.serve(BenchmarkFunctions.list)
         let wanted = try chosenParts()
         if let items { try Self.check(items, "--items", 1...100_000_000) }
         try Self.check(slots, "--slots", 1...Limits.slotsPerWorker)

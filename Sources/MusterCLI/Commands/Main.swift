@@ -4,6 +4,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import Muster
 import MusterModel
 import MusterTLS
 import MusterWire
@@ -15,6 +16,10 @@ enum Main {
         // A reader that goes away is an answer of `write`, not the end of the program.
         _ = signal(SIGPIPE, SIG_IGN)
         LibCrypto.tuneAllocator()
+        // The runner of a benchmark's functions; `muster` alone is no command.
+        if CommandLine.arguments.count == 1 && getenv("MUSTER_RUNNER") != nil {
+            await Cluster.serve(BenchmarkFunctions.list)
+        }
         let status = await run()
         await ClusterAccess.hangUp()
         exit(status)

@@ -1,0 +1,42 @@
+/// The functions that `muster benchmark` calls: its clusters' workers start this very program as
+/// their runner. `Main.swift` serves them; `FunctionsBenchmark.swift` and its neighbours call them.
+
+import Glibc
+import Muster
+
+enum BenchmarkFunctions {
+    struct Point: Codable, Sendable, Equatable {
+        var x: Int
+        var y: Int
+    }
+
+    /// Work of an item: nanoseconds of it at full pace.
+    static let slowWorker = "slow"
+
+    static let noop = ClusterFunction("noop") { (x: Int) in x }
+    static let sum = ClusterReduction("sum", { (x: Int) in x }, combine: { $0 &+ $1 })
+    static let swap = ClusterFunction("swap") { (p: Point) in Point(x: p.y, y: p.x) }
+    static let text = ClusterFunction("text") { (text: String) in text }
+    static let bytes = ClusterFunction("bytes") { (bytes: [UInt8]) in bytes }
+    static let process = ClusterFunction("process") { (_: Int) in Int(getpid()) }
+    /// Computes for so many nanoseconds of processor time.
+    static let compute = ClusterFunction("compute") { (nanoseconds: Int) in
+        let end = processorTime() + nanoseconds
+        while processorTime() < end {}
+        return nanoseconds
+    }
+    /// Waits for so many nanoseconds; on the slow worker three times as long.
+    static let wait = ClusterFunction("wait") { (nanoseconds: Int) in
+        let factor = ClusterItem.current?.worker == slowWorker ? 3 : 1
+        usleep(UInt32(clamping: nanoseconds * factor / 1000))
+        return nanoseconds
+    }
+
+    static let list: FunctionList = [noop, sum, swap, text, bytes, process, compute, wait]
+
+    private static func processorTime() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+}
