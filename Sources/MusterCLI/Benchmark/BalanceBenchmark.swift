@@ -22,7 +22,7 @@ extension BenchmarkBench {
         let ideal = Double(costs.reduce(0, +)) / 1e9 / 2
         let threads = [Int](repeating: 250 * Self.millisecond, count: 8)
         return try await withCluster(slots: 2) { bench in
-            let cluster = try bench.library()
+            let cluster = try await bench.library()
             let seconds = try await makespan(
                 costs, BenchmarkFunctions.compute, on: cluster, repeats: repeats)
             let wide = try await makespan(
@@ -54,7 +54,7 @@ extension BenchmarkBench {
         }
         let workers = [("fast-1", 2), ("fast-2", 2), (BenchmarkFunctions.slowWorker, 2)]
         return try await withCluster(workers: workers) { bench in
-            let cluster = try bench.library()
+            let cluster = try await bench.library()
             _ = try await makespan(
                 Array(repeating: 1000, count: 100), BenchmarkFunctions.wait, on: cluster,
                 repeats: 1)
@@ -82,7 +82,7 @@ extension BenchmarkBench {
         let sleeps = [Int](repeating: 800 * Self.millisecond, count: 10)
         let short = [Int](repeating: 50 * Self.millisecond, count: 200)
         return try await withCluster(slots: 64) { bench in
-            let cluster = try bench.library()
+            let cluster = try await bench.library()
             _ = try await makespan(
                 [Int](repeating: Self.millisecond, count: 64), BenchmarkFunctions.wait,
                 on: cluster, repeats: 1, .pool(.thread))
@@ -105,7 +105,7 @@ extension BenchmarkBench {
     private func killed() async throws -> [BenchmarkFigure] {
         let costs = [Int](repeating: 20 * Self.millisecond, count: 200)
         return try await withCluster(slots: 2) { bench in
-            let cluster = try bench.library()
+            let cluster = try await bench.library()
             var pids: Set<Int> = []
             for try await pid in cluster.map(BenchmarkFunctions.process, over: 0..<2) {
                 pids.insert(pid)

@@ -15,7 +15,7 @@ final class BenchmarkCluster {
     private let scene: BenchmarkScene
     private let coordinator: BenchmarkChild
     private let workers: [BenchmarkChild]
-    private let group: MultiThreadedEventLoopGroup
+    private let dial: @Sendable () async throws -> (ClusterConnection, MultiThreadedEventLoopGroup)
 
     private static let patience = 20.0
 
@@ -42,34 +42,44 @@ final class BenchmarkCluster {
         }
         guard let current else { throw MusterError(.internal, "a profile came and went") }
         let profile = try store.load(current)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let (link, welcome) = try await Dialer.connect(
-            host: profile.host, port: profile.port, context: try store.context(current, profile),
-            hello: Hello(), group: group)
-        let connection = ClusterConnection(link: link, welcome: welcome, loop: group.next())
+        let context = try store.context(current, profile)
+        let dial = { @Sendable () -> (ClusterConnection, MultiThreadedEventLoopGroup) in
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let (link, welcome) = try await Dialer.connect(
+                host: profile.host, port: profile.port, context: context, hello: Hello(),
+                group: group)
+            return (ClusterConnection(link: link, welcome: welcome, loop: group.next()), group)
+        }
+        let connection = try await dial().0
         var children: [BenchmarkChild] = []
         for worker in workers {
             children.append(
                 try await join(worker, to: profile, connection, directory, environment, scene))
         }
         return BenchmarkCluster(
-            connection, environment, scene, coordinator, children, group)
+            connection, environment, scene, coordinator, children, dial)
     }
 
-    /// The same cluster as programs that use the library see it.
-    func library() throws -> Cluster { try Cluster.over(connection, on: group) }
+    /// The same cluster as programs that use the library see it, over a connection of its own.
+    func library() async throws -> Cluster {
+        let (connection, group) = try await dial()
+        return try Cluster.over(connection, on: group)
+    }
 
     private init(
         _ connection: ClusterConnection, _ environment: [String], _ scene: BenchmarkScene,
         _ coordinator: BenchmarkChild, _ workers: [BenchmarkChild],
-        _ group: MultiThreadedEventLoopGroup
+        _ dial:
+            @escaping @Sendable () async throws -> (
+                ClusterConnection, MultiThreadedEventLoopGroup
+            )
     ) {
         self.connection = connection
         self.environment = environment
         self.scene = scene
         self.coordinator = coordinator
         self.workers = workers
-        self.group = group
+        self.dial = dial
     }
 
     private static func join(

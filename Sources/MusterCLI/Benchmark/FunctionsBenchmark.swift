@@ -28,7 +28,7 @@ extension BenchmarkBench {
         let hasPython = access("/usr/bin/python3", X_OK) == 0 || Self.findsPython()
         var times: [String: [Double]] = [:]
         try await withCluster(slots: slots) { bench in
-            let cluster = try bench.library()
+            let cluster = try await bench.library()
             let list = Array(0..<count)
             let texts = (0..<(count / 10)).map { Self.text($0) }
             let points = (0..<(count / 10)).map { BenchmarkFunctions.Point(x: $0, y: -$0) }

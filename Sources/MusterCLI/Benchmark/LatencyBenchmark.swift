@@ -59,7 +59,7 @@ extension BenchmarkBench {
     private func calls(
         _ count: Int, on bench: BenchmarkCluster
     ) async throws -> (singly: [Double], pipelined: Double) {
-        let cluster = try bench.library()
+        let cluster = try await bench.library()
         var times: [Double] = []
         for number in 0..<(count + 100) {
             let began = ContinuousClock.now

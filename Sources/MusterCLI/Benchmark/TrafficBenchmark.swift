@@ -62,7 +62,7 @@ extension BenchmarkBench {
         let size = 1 << 20
         let inputs = (0..<count).map { [UInt8](repeating: UInt8($0), count: size) }
         let seconds = try await withCluster(slots: slots) { bench in
-            let cluster = try bench.library()
+            let cluster = try await bench.library()
             for try await _ in cluster.map(BenchmarkFunctions.bytes, over: inputs.prefix(10)) {}
             let seconds = try await median {
                 let began = ContinuousClock.now
