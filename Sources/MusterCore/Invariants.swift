@@ -43,8 +43,7 @@ extension Scheduler {
             if !holds { broken.append("worker \(worker.id): \(what)") }
         }
         let held = worker.held.values
-        expect(held.reduce(0) { $0 + $1.ranges.itemCount } == worker.heldCount, "held count is off")
-        expect(held.allSatisfy { $0.count == $0.ranges.itemCount }, "a job's count is off")
+        expect(held.reduce(0) { $0 + $1.ranges.count } == worker.heldCount, "held count is off")
         let busy = held.reduce(0) { $0 + min($1.count, $1.limit) }
         expect(worker.busySlots == min(worker.slots, busy), "busy slots are off")
         expect(idle.contains(worker.id) == worker.hasRoom, "free slots and rank differ")
@@ -58,7 +57,7 @@ extension Scheduler {
             let known = jobs[job]?.knownBy.contains(worker.id) ?? false
             expect(known && worker.knows.contains(job), "holds items of a job it was not told of")
         }
-        let running = worker.running.values.reduce(0) { $0 + $1.itemCount }
+        let running = worker.running.values.reduce(0) { $0 + $1.count }
         expect(running == worker.busySlots, "busy slots and running items differ")
         return broken
     }
@@ -69,7 +68,7 @@ extension Scheduler {
             if !holds { broken.append("job \(job.id): \(what)") }
         }
         var seen = job.waiting
-        var parts = job.waiting.itemCount
+        var parts = job.waiting.count
         for worker in workers.values {
             guard let held = worker.held[job.id] else { continue }
             seen.formUnion(held.ranges)
@@ -80,17 +79,16 @@ extension Scheduler {
                 job.options.reportsRuns || held.count <= held.limit + Limits.prefetchItems,
                 "more of it is queued than may be")
         }
-        expect(job.waiting.itemCount == job.waitingCount, "waiting count is off")
         parts -= job.secondLeases
-        expect(parts == job.waitingCount + job.heldCount, "held count is off")
+        expect(parts == job.waiting.count + job.heldCount, "held count is off")
         broken += twinViolations(of: job)
         seen.formUnion(job.settled)
-        parts += job.settled.itemCount
+        parts += job.settled.count
         if job.head > 0 { seen.insert(contentsOf: 0..<job.head) }
         parts += job.head
         expect(parts == job.arrived, "items in several states, or in none")
-        expect(seen.itemCount == job.arrived, "items in several states, or in none")
-        expect(job.counts.final == job.head + job.settled.itemCount, "final counts do not add up")
+        expect(seen.count == job.arrived, "items in several states, or in none")
+        expect(job.counts.final == job.head + job.settled.count, "final counts do not add up")
         let unsuccessful = job.counts.failed + job.counts.timedOut + job.counts.aborted
         expect(job.unsuccessful.count == unsuccessful, "unsuccessful items do not add up")
         expect(!job.settled.contains(job.head), "the head is final but was not moved")
@@ -104,7 +102,7 @@ extension Scheduler {
         expect(job.cancelledPart(of: job.waiting).isEmpty, "a cancelled item waits")
         for worker in workers.values where worker.room(for: job) > 0 && job.leasable > 0 {
             let avoiding = suitable(for: job).workers > 1 ? job.avoiding[worker.id] : nil
-            let suitable = job.waiting.subtracting(avoiding ?? RangeSet())
+            let suitable = job.waiting.subtracting(avoiding ?? ItemSet())
             expect(suitable.isEmpty, "an item waits while a slot of \(worker.id) is free")
         }
         for (worker, items) in job.avoiding {
@@ -137,7 +135,7 @@ extension Scheduler {
                 "is held by \(holders), and its twin is \(twin)")
             expect(twin.elderAttempt < job.attempts[item], "its elder's number is not lower")
         }
-        var seen = RangeSet<Int>()
+        var seen = ItemSet()
         for worker in workers.values {
             guard let held = worker.held[job.id] else { continue }
             for item in seen.intersection(held.ranges).ranges.joined()

@@ -113,9 +113,9 @@ package struct Scheduler: Sendable {
         return job
     }
 
-    /// Puts a job back. It may have something to lease again, or have ended.
-    mutating func put(_ job: JobEntry) {
-        var job = job
+    /// Puts a job back. It may have something to lease again, or have ended. Where each item comes
+    /// by it is to be consumed: a copy retains each part of it.
+    mutating func put(_ job: consuming JobEntry) {
         job.offered = job.leasable
         offered &+= job.offered
         if job.options.speculates && !job.isFinished { speculative.insert(job.id) }
@@ -134,15 +134,17 @@ package struct Scheduler: Sendable {
             }
             job.knownBy = []
         }
-        jobs[job.id] = job
+        let id = job.id
+        jobs[id] = consume job
     }
 
     /// Puts a worker back to its place in the rankings.
-    mutating func put(_ worker: WorkerEntry) {
+    mutating func put(_ worker: consuming WorkerEntry) {
         let load = Double(worker.busySlots) / Double(worker.slots)
         idle.set(worker.id, to: worker.hasRoom ? load : nil)
         queues.set(worker.id, to: worker.queued > 0 ? worker.queueDepth : nil)
-        workers[worker.id] = worker
+        let id = worker.id
+        workers[id] = consume worker
     }
 
     /// Of the workers that take leases those that suit the job.

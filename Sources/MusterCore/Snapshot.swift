@@ -50,7 +50,7 @@ extension Scheduler {
             return sum + min(held.count, held.limit)
         }
         return JobView(
-            arrived: job.arrived, inputEnded: job.inputEnded, waiting: job.waitingCount,
+            arrived: job.arrived, inputEnded: job.inputEnded, waiting: job.waiting.count,
             held: job.heldCount, running: running, counts: job.counts, head: job.head,
             stopped: job.stopped, ended: job.ended, isFull: job.isFull,
             bufferedBytes: job.bufferedBytes, suitableWorkers: suitable(for: job).workers,

@@ -1,6 +1,7 @@
 /// One client's connection: requests in, answers, results and progress out. It checks what the
 /// role may do; the work is the coordinator's.
 
+import MusterCore
 import MusterModel
 import MusterTLS
 import MusterTransport
@@ -175,6 +176,6 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         guard ranges.count == spans.count, !ranges.isEmpty else {
             throw MusterError(.usage, "a range of items is empty or outside every job")
         }
-        return RangeSet(ranges).ranges.map { $0 }
+        return ItemSet(ranges).ranges.map { $0 }
     }
 }

@@ -3,6 +3,7 @@
 /// them move to the spool as blocks sorted by item, so that a million early results cost a few
 /// thousand block entries. Readers ask by item.
 
+import MusterCore
 import MusterModel
 import MusterWire
 import NIOCore
@@ -27,7 +28,7 @@ struct ResultStore {
         var offset: UInt64
         var bytes: Int
         /// Items that were dropped: readers in order of completion leave gaps behind them.
-        var gone = RangeSet<Int>()
+        var gone = ItemSet()
     }
 
     private static let itemsPerBlock = 256
@@ -174,7 +175,7 @@ struct ResultStore {
         if let place = block(with: item) {
             blocks[place].gone.insert(contentsOf: item..<(item + 1))
             let block = blocks[place]
-            if block.gone == RangeSet(block.items) {
+            if block.gone == ItemSet(block.items) {
                 blocks.remove(at: place)
                 if recent?.items == block.items { recent = nil }
             }

@@ -49,36 +49,50 @@ extension Scheduler {
         }
     }
 
-    /// One grant from the first job of the rotation that has something for this worker. For a
-    /// queue only a few jobs are looked at: it can wait, an idle slot cannot.
+    /// One grant from the first job of the rotation that has something for this worker.
     private mutating func grant(to id: WorkerID, beyondSlots: Bool) -> Bool {
-        // Both are taken out and put back, so that nothing inside of them is ever copied.
+        // Workers and jobs are taken out and put back, so that nothing inside of them is ever
+        // copied.
         guard var worker = workers.removeValue(forKey: id) else { return false }
-        defer { put(worker) }
+        let isGranted = grant(to: &worker, beyondSlots: beyondSlots)
+        put(consume worker)
+        return isGranted
+    }
+
+    /// For a queue only a few jobs are looked at: it can wait, an idle slot cannot.
+    private mutating func grant(to worker: inout WorkerEntry, beyondSlots: Bool) -> Bool {
         guard beyondSlots ? worker.wantsQueue : worker.hasRoom else { return false }
         var passedOver: [(job: JobID, priority: Int)] = []
         defer { for (job, priority) in passedOver { rotation.append(job, priority: priority) } }
         while !beyondSlots || passedOver.count < 8, let jobID = rotation.popFirst() {
             guard var job = take(jobID) else { continue }
-            defer { put(job) }
             job.inRotation = false
-            let leasable = job.leasable
-            guard leasable > 0 else { continue }
-            let most =
-                beyondSlots
-                ? queueGrant(of: job, leasable, to: worker)
-                : slotGrant(of: job, leasable, to: worker)
-            // With other workers about, a failed item goes to one of them.
-            let avoiding = suitable(for: job).workers > 1 ? id : nil
-            let ranges = job.take(min(most, leasable), avoiding: avoiding)
-            if !ranges.isEmpty { leaseFirst(ranges, of: &job, to: &worker) }
+            let isGranted = grant(of: &job, to: &worker, beyondSlots: beyondSlots)
             if job.leasable > 0 {
                 job.inRotation = true
                 passedOver.append((jobID, job.options.priority))
             }
-            if !ranges.isEmpty { return true }
+            put(consume job)
+            if isGranted { return true }
         }
         return false
+    }
+
+    private mutating func grant(
+        of job: inout JobEntry, to worker: inout WorkerEntry, beyondSlots: Bool
+    ) -> Bool {
+        let leasable = job.leasable
+        guard leasable > 0 else { return false }
+        let most =
+            beyondSlots
+            ? queueGrant(of: job, leasable, to: worker)
+            : slotGrant(of: job, leasable, to: worker)
+        // With other workers about, a failed item goes to one of them.
+        let avoiding = suitable(for: job).workers > 1 ? worker.id : nil
+        let ranges = job.take(min(most, leasable), avoiding: avoiding)
+        if ranges.isEmpty { return false }
+        leaseFirst(ranges, of: &job, to: &worker)
+        return true
     }
 
     /// For free slots; and where no other job waits for its turn, the first of the queue with it.

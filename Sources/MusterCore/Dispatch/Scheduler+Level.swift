@@ -3,6 +3,18 @@
 
 import MusterModel
 
+/// What a job's items would be to a worker that idles.
+private struct Use {
+    var hasRoom = false
+    var avoid: [Int: WorkerID] = [:]
+
+    init(of job: JobEntry?, to thief: WorkerEntry) {
+        guard let job, !job.stopped, !job.isFull, thief.room(for: job) > 0 else { return }
+        hasRoom = true
+        avoid = job.avoid
+    }
+}
+
 extension Scheduler {
     /// For each worker that idles although nothing is left for it, the queue elsewhere that would
     /// last longest and has something for it gives up so much that both end together.
@@ -11,9 +23,9 @@ extension Scheduler {
         var misses = 0
         for thief in idleCandidates where !queues.isEmpty {
             guard let worker = workers[thief], worker.hasRoom, !worker.awaitsItems else { continue }
-            var room: [JobID: Bool] = [:]
+            var uses: [JobID: Use] = [:]
             let found = queues.order.reversed().prefix(16).contains { place in
-                revokeShare(of: place.id, for: worker, room: &room)
+                revokeShare(of: place.id, for: worker, uses: &uses)
             }
             if found { workers[thief]?.awaitsItems = true }
             misses += found ? 0 : 1
@@ -22,42 +34,37 @@ extension Scheduler {
     }
 
     /// Asks for what starts last and is of use to `thief`. Returns false where there is nothing.
-    /// `room` remembers which jobs can use the thief's free slots.
+    /// `uses` remembers of each job what its items would be to the thief.
     private mutating func revokeShare(
-        of id: WorkerID, for thief: WorkerEntry, room: inout [JobID: Bool]
+        of id: WorkerID, for thief: WorkerEntry, uses: inout [JobID: Use]
     ) -> Bool {
         guard let worker = workers[id], id != thief.id, worker.levelledFor == nil,
             !worker.gaveNothing, worker.queued > 0
         else { return false }
         var left = max(1, Int(Double(worker.queued) * share(of: thief, in: worker)))
-        var asked: [JobID: RangeSet<Int>] = [:]
+        var asked: [JobID: ItemSet] = [:]
         for lease in worker.latestLeases(atMost: 256) {
             if left == 0 { break }
-            let hasRoom =
-                room[lease.job]
-                ?? jobs[lease.job].map { !$0.stopped && !$0.isFull && thief.room(for: $0) > 0 }
-                ?? false
-            room[lease.job] = hasRoom
-            if !hasRoom { continue }
-            let avoids = !(jobs[lease.job]?.avoid.isEmpty ?? true)
+            let use = uses[lease.job] ?? Use(of: jobs[lease.job], to: thief)
+            uses[lease.job] = use
+            if !use.hasRoom { continue }
             for part in worker.heldParts(of: lease).map(\.items).reversed() {
                 if left == 0 { break }
                 var useful = [part]
-                if avoids {
+                if !use.avoid.isEmpty {
                     // It would only pass them over.
-                    let avoid = jobs[lease.job]?.avoid ?? [:]
-                    useful = part.filter { avoid[$0] != thief.id }.map { $0..<($0 + 1) }
+                    useful = part.filter { use.avoid[$0] != thief.id }.map { $0..<($0 + 1) }
                 }
                 for range in useful.reversed() where left > 0 {
                     let last = range.suffix(left)
-                    asked[lease.job, default: RangeSet()].insert(contentsOf: last)
+                    asked[lease.job, default: ItemSet()].insert(contentsOf: last)
                     left -= last.count
                 }
             }
         }
         guard !asked.isEmpty else { return false }
         workers[id]?.levelledFor = thief.id
-        for job in asked.keys.sorted() { revoke(asked[job] ?? RangeSet(), of: job, from: id) }
+        for job in asked.keys.sorted() { revoke(asked[job] ?? ItemSet(), of: job, from: id) }
         return true
     }
 
@@ -76,11 +83,11 @@ extension Scheduler {
     mutating func revokeAll(of id: WorkerID, job only: JobID? = nil) {
         guard let worker = workers[id] else { return }
         for job in worker.held.keys.sorted() where only == nil || only == job {
-            revoke(worker.held[job]?.ranges ?? RangeSet(), of: job, from: id)
+            revoke(worker.held[job]?.ranges ?? ItemSet(), of: job, from: id)
         }
     }
 
-    private mutating func revoke(_ ranges: RangeSet<Int>, of job: JobID, from id: WorkerID) {
+    private mutating func revoke(_ ranges: ItemSet, of job: JobID, from id: WorkerID) {
         effects.append(.revoke(id, job, Array(ranges.ranges)))
         workers[id]?.revokesOpen += 1
     }
@@ -90,7 +97,7 @@ extension Scheduler {
     mutating func released(_ id: WorkerID, _ jobID: JobID, _ ranges: [Range<Int>]) {
         guard var worker = workers.removeValue(forKey: id) else { return }
         // Only what it really holds: a peer's word is no proof.
-        let owned = (worker.held[jobID]?.ranges ?? RangeSet()).intersection(RangeSet(ranges))
+        let owned = (worker.held[jobID]?.ranges ?? ItemSet()).intersection(ItemSet(ranges))
         worker.giveBack(owned, of: jobID)
         worker.revokesOpen = max(0, worker.revokesOpen - 1)
         if worker.levelledFor != nil || !owned.isEmpty { worker.gaveNothing = owned.isEmpty }
@@ -103,7 +110,7 @@ extension Scheduler {
         wakesIdle = true
         put(worker)
         if !owned.isEmpty, var job = take(jobID) {
-            leasesReturned += owned.itemCount
+            leasesReturned += owned.count
             let (alone, old) = job.part(owned, from: id)
             takeBack(alone, old: old, of: &job)
             put(job)
@@ -113,7 +120,7 @@ extension Scheduler {
 
     /// - Parameter old: those whose attempt was not the item's last.
     private mutating func takeBack(
-        _ owned: RangeSet<Int>, old: [Int], of job: inout JobEntry
+        _ owned: ItemSet, old: [Int], of job: inout JobEntry
     ) {
         let head = job.head
         for range in owned.ranges { job.heldCount -= range.count }

@@ -17,7 +17,7 @@ extension Scheduler {
         if idle.isEmpty { return }
         for id in speculative.sorted() {
             guard var job = take(id) else { continue }
-            if !job.stopped && job.waitingCount == 0 && job.heldCount > 0 {
+            if !job.stopped && job.waiting.count == 0 && job.heldCount > 0 {
                 let next = speculate(&job, now: now)
                 speculationDue = min(speculationDue ?? next, next)
             } else {
@@ -58,7 +58,7 @@ extension Scheduler {
     private func watch(_ job: inout JobEntry, now: Instant) {
         var watched: [Int: Watch] = [:]
         for worker in job.knownBy {
-            let running = workers[worker]?.running[job.id] ?? RangeSet()
+            let running = workers[worker]?.running[job.id] ?? ItemSet()
             for item in running.ranges.joined()
             where job.twins[item]?.younger == nil && job.partBytes[item] == nil
                 && !job.isCancelled(item)
@@ -102,7 +102,7 @@ extension Scheduler {
             var worker = workers.removeValue(forKey: loser)
         else { return }
         let range = item..<(item + 1)
-        worker.giveBack(RangeSet(range), of: job.id)
+        worker.giveBack(ItemSet(range), of: job.id)
         put(worker)
         leasesReturned += 1
         effects.append(

@@ -5,8 +5,8 @@ import MusterModel
 
 /// A job's items at one worker.
 struct HeldItems: Sendable {
-    var ranges = RangeSet<Int>()
-    var count = 0
+    var ranges = ItemSet()
+    var count: Int { ranges.count }
     /// Slots of the worker that the job may fill.
     var limit: Int
     /// Expected time of one of them here.
@@ -14,10 +14,7 @@ struct HeldItems: Sendable {
     /// Expected time of all of them.
     var nanoseconds: Double { itemNanoseconds * Double(count) }
 
-    mutating func remove(_ range: Range<Int>) {
-        ranges.remove(contentsOf: range)
-        count -= range.count
-    }
+    mutating func remove(_ range: Range<Int>) { ranges.remove(contentsOf: range) }
 }
 
 struct WorkerEntry: Sendable {
@@ -105,7 +102,6 @@ struct WorkerEntry: Sendable {
         items.itemNanoseconds = job.itemNanoseconds(on: id)
         for range in ranges {
             items.ranges.insert(contentsOf: range)
-            items.count += range.count
             arrivals.append(Arrival(job: job.id, items: range))
         }
         put(items, of: job.id)
@@ -118,7 +114,7 @@ struct WorkerEntry: Sendable {
             .map { Arrival(job: arrival.job, items: $0) }
     }
 
-    mutating func giveBack(_ ranges: RangeSet<Int>, of job: JobID) {
+    mutating func giveBack(_ ranges: ItemSet, of job: JobID) {
         guard var items = takeHeld(of: job) else { return }
         for range in ranges.ranges { items.remove(range) }
         put(items, of: job)
@@ -126,8 +122,8 @@ struct WorkerEntry: Sendable {
     }
 
     /// What runs, if it starts items in the order of their leases and as many as it can.
-    var running: [JobID: RangeSet<Int>] {
-        var running: [JobID: RangeSet<Int>] = [:]
+    var running: [JobID: ItemSet] {
+        var running: [JobID: ItemSet] = [:]
         var counts: [JobID: Int] = [:]
         var left = slots
         for arrival in arrivals where left > 0 {
@@ -135,7 +131,7 @@ struct WorkerEntry: Sendable {
             for range in items.ranges.parts(in: arrival.items) where left > 0 {
                 let ofJob = counts[arrival.job, default: 0]
                 let part = range.prefix(max(0, min(left, items.limit - ofJob)))
-                running[arrival.job, default: RangeSet()].insert(contentsOf: part)
+                running[arrival.job, default: ItemSet()].insert(contentsOf: part)
                 counts[arrival.job] = ofJob + part.count
                 left -= part.count
             }

@@ -18,7 +18,7 @@ extension Scheduler {
                 worker.gaveNothing = false
                 wakesIdle = true
             }
-            put(worker)
+            put(consume worker)
             hungry.insert(id)
         }
         checkDrained(id)
@@ -90,7 +90,7 @@ extension Scheduler {
         if !wasLeasable && job.leasable > 0 { wakesIdle = true }
         if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
         haltIfDue(&job)
-        put(job)
+        put(consume job)
     }
 
     /// A report that does not stand as a whole: of a run of items those count that are still this
@@ -158,6 +158,6 @@ extension Scheduler {
         let wasLeasable = job.leasable > 0
         job.bufferedBytes = max(0, job.bufferedBytes - max(0, bytes))
         if !wasLeasable && job.leasable > 0 { wakesIdle = true }
-        put(job)
+        put(consume job)
     }
 }

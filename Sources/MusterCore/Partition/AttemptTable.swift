@@ -7,7 +7,7 @@ struct AttemptTable: Sendable {
     /// Raises of single items.
     private var single: [Int: UInt32] = [:]
     /// Each set raises its items by one.
-    private var together: [RangeSet<Int>] = []
+    private var together: [ItemSet] = []
 
     /// Every item is at its first attempt.
     var isEmpty: Bool { single.isEmpty && together.isEmpty }
@@ -27,7 +27,7 @@ struct AttemptTable: Sendable {
         if let place = together.firstIndex(where: { !$0.overlaps(items) }) {
             together[place].insert(contentsOf: items)
         } else {
-            together.append(RangeSet(items))
+            together.append(ItemSet(items))
         }
     }
 

@@ -62,8 +62,8 @@ extension JobEntry {
     /// The same for all that a worker had; returns those that are now with nobody, and of these
     /// those whose attempt was not the item's last.
     mutating func part(
-        _ items: RangeSet<Int>, from worker: WorkerID
-    ) -> (alone: RangeSet<Int>, old: [Int]) {
+        _ items: ItemSet, from worker: WorkerID
+    ) -> (alone: ItemSet, old: [Int]) {
         var (alone, old) = (items, [Int]())
         for item in twins.keys.filter(items.contains).sorted() {
             if part(item, from: worker) {

@@ -37,8 +37,8 @@ extension Scheduler {
             job.counts.lost += held.count
             leasesLost += held.count
             let alone = job.part(held.ranges, from: id).alone
-            job.heldCount -= alone.itemCount
-            lose(alone, running: running[jobID] ?? RangeSet(), of: &job)
+            job.heldCount -= alone.count
+            lose(alone, running: running[jobID] ?? ItemSet(), of: &job)
             if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
             haltIfDue(&job)
             put(job)
@@ -48,7 +48,7 @@ extension Scheduler {
 
     /// Leased items whose worker is gone. Only those that may have been its end spend budget.
     private mutating func lose(
-        _ items: RangeSet<Int>, running: RangeSet<Int>, of job: inout JobEntry
+        _ items: ItemSet, running: ItemSet, of job: inout JobEntry
     ) {
         let cancelled = job.cancelledPart(of: items)
         for range in cancelled.ranges { for item in range { job.dropParts(of: item) } }

@@ -7,23 +7,21 @@ extension JobEntry {
 
     mutating func wait(_ range: Range<Int>) {
         waiting.insert(contentsOf: range)
-        waitingCount += range.count
         if avoid.isEmpty { return }
         if avoid.count < range.count {
             for (item, worker) in avoid where range.contains(item) {
-                avoiding[worker, default: RangeSet()].insert(contentsOf: item..<(item + 1))
+                avoiding[worker, default: ItemSet()].insert(contentsOf: item..<(item + 1))
             }
         } else {
             for item in range {
                 guard let worker = avoid[item] else { continue }
-                avoiding[worker, default: RangeSet()].insert(contentsOf: item..<(item + 1))
+                avoiding[worker, default: ItemSet()].insert(contentsOf: item..<(item + 1))
             }
         }
     }
 
     mutating func stopWaiting(_ range: Range<Int>) {
         waiting.remove(contentsOf: range)
-        waitingCount -= range.count
         if avoiding.isEmpty { return }
         for worker in Array(avoiding.keys) where avoiding[worker]?.overlaps(range) ?? false {
             avoiding[worker]?.remove(contentsOf: range)
@@ -37,7 +35,7 @@ extension JobEntry {
         guard count > 0 else { return [] }
         var taken: [Range<Int>] = []
         var left = count
-        let passedOver = worker.flatMap { avoiding[$0] } ?? RangeSet()
+        let passedOver = worker.flatMap { avoiding[$0] } ?? ItemSet()
         let mayPassOver = 1024
         for (looked, range) in waiting.ranges.enumerated() {
             if left == 0 { break }
@@ -67,9 +65,9 @@ extension JobEntry {
     /// Items of a cancelled job or range do not run again.
     func isCancelled(_ item: Int) -> Bool { stopped || cancelled.contains(item) }
 
-    func cancelledPart(of items: RangeSet<Int>) -> RangeSet<Int> {
+    func cancelledPart(of items: ItemSet) -> ItemSet {
         if stopped { return items }
-        return cancelled.isEmpty ? RangeSet() : items.intersection(cancelled)
+        return cancelled.isEmpty ? ItemSet() : items.intersection(cancelled)
     }
 
     /// Held items that succeeded.

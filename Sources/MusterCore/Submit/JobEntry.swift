@@ -45,12 +45,11 @@ struct JobEntry: Sendable {
     /// Bytes of input of all of them.
     var inputBytes = 0
     /// Neither leased nor final.
-    var waiting = RangeSet<Int>()
-    var waitingCount = 0
+    var waiting = ItemSet()
     /// Out at workers.
     var heldCount = 0
     /// Final, at or above `head`.
-    var settled = RangeSet<Int>()
+    var settled = ItemSet()
     /// All items below are final.
     var head = 0
     var counts = JobCounts()
@@ -69,12 +68,12 @@ struct JobEntry: Sendable {
     /// Where the item failed last: for a while retries wait for another worker.
     var avoid: [Int: WorkerID] = [:]
     /// The same for waiting items, by worker.
-    var avoiding: [WorkerID: RangeSet<Int>] = [:]
+    var avoiding: [WorkerID: ItemSet] = [:]
     /// Asked to be cancelled: none of them gets a further attempt, nor a first if it has yet to
     /// arrive.
-    var cancelled = RangeSet<Int>()
+    var cancelled = ItemSet()
     /// Items that ended as cancelled.
-    var neverDone = RangeSet<Int>()
+    var neverDone = ItemSet()
     /// Kept result bytes that wait for their reader.
     var bufferedBytes = 0
     /// Of these, output of items that still run or did not succeed: an attempt may take it back.
@@ -129,8 +128,8 @@ struct JobEntry: Sendable {
 
     /// How many items may be leased now.
     var leasable: Int {
-        if stopped || waitingCount == 0 { return 0 }
-        var most = waitingCount
+        if stopped || waiting.count == 0 { return 0 }
+        var most = waiting.count
         if let limit = options.maxRunning { most = min(most, max(0, limit - heldCount)) }
         if isFull { most = waiting.contains(head) ? min(most, 1) : 0 }
         return most
@@ -139,7 +138,7 @@ struct JobEntry: Sendable {
     /// The buffer of early results is full: only the item that all wait for may run.
     var isFull: Bool { !options.keepsResults && bufferedBytes >= options.bufferBytes }
 
-    var isFinished: Bool { inputEnded && heldCount == 0 && waitingCount == 0 }
+    var isFinished: Bool { inputEnded && heldCount == 0 && waiting.count == 0 }
 
     /// Marks final items and moves the head.
     mutating func settle(_ range: Range<Int>) {

@@ -25,11 +25,11 @@ extension Scheduler {
         job.inputBytes = min(job.inputBytes + max(0, bytes), .max / 2)
         if !range.isEmpty {
             job.wait(range)
-            dropWaiting(job.cancelledPart(of: RangeSet(range)), of: &job)
+            dropWaiting(job.cancelledPart(of: ItemSet(range)), of: &job)
             wakesIdle = true
         }
         if job.head != head { effects.append(.ready(id, upTo: job.head)) }
-        put(job)
+        put(consume job)
     }
 
     mutating func inputEnded(_ id: JobID) {
@@ -53,7 +53,7 @@ extension Scheduler {
         if items == nil { job.stopped = true }
         job.cancelled.insert(contentsOf: scope)
         let head = job.head
-        dropWaiting(job.waiting.intersection(RangeSet(scope)), of: &job)
+        dropWaiting(job.waiting.intersection(ItemSet(scope)), of: &job)
         if job.head != head { effects.append(.ready(job.id, upTo: job.head)) }
         for worker in job.knownBy.sorted() {
             let stopped = workers[worker]?.held[job.id]?.ranges.parts(in: scope) ?? []
@@ -64,13 +64,13 @@ extension Scheduler {
         }
     }
 
-    private mutating func dropWaiting(_ items: RangeSet<Int>, of job: inout JobEntry) {
+    private mutating func dropWaiting(_ items: ItemSet, of job: inout JobEntry) {
         for range in items.ranges { job.stopWaiting(range) }
         conclude(items, of: &job)
     }
 
     /// Items that are neither waiting nor leased end as cancelled.
-    mutating func conclude(_ items: RangeSet<Int>, of job: inout JobEntry) {
+    mutating func conclude(_ items: ItemSet, of job: inout JobEntry) {
         for range in items.ranges {
             job.counts.add(range.count, to: .cancelled)
             job.neverDone.insert(contentsOf: range)

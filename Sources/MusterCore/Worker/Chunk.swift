@@ -35,8 +35,7 @@ package struct AttemptID: Hashable, Sendable {
 struct HeldChunk: Sendable {
     let chunk: Chunk
     /// Neither ended nor given back.
-    var left: RangeSet<Int>
-    var leftCount: Int
+    var left: ItemSet
     /// When the slot got to it; nil while it waits behind another one.
     var began: Instant?
     /// Time that the whole of it was expected to take.
@@ -52,22 +51,19 @@ struct HeldChunk: Sendable {
         self.chunk = chunk
         self.began = began
         self.expectedNanoseconds = expectedNanoseconds
-        left = RangeSet(chunk.items)
-        leftCount = chunk.items.count
+        left = ItemSet(chunk.items)
     }
 
     /// Takes items out; returns those that were in.
-    mutating func remove(_ items: RangeSet<Int>) -> RangeSet<Int> {
+    mutating func remove(_ items: ItemSet) -> ItemSet {
         let gone = left.intersection(items)
         left.subtract(gone)
-        leftCount -= gone.itemCount
         return gone
     }
 
     mutating func remove(_ items: Range<Int>) -> Bool {
         guard left.containsAll(items) else { return false }
         left.remove(contentsOf: items)
-        leftCount -= items.count
         return true
     }
 

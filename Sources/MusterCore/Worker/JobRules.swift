@@ -39,10 +39,10 @@ struct JobAtWorker: Sendable {
     /// Smoothed time of one item; nil before the first has ended.
     var meanNanoseconds: Double?
     /// Stopped by the coordinator: what of these comes back does not run here again.
-    var stopped = RangeSet<Int>()
+    var stopped = ItemSet()
     /// Asked back while a slot had them: what of these comes back and does not start here at once
     /// is for others.
-    var owed = RangeSet<Int>()
+    var owed = ItemSet()
 
     init(rules: JobRules) { self.rules = rules }
 

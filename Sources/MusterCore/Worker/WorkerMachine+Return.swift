@@ -8,12 +8,14 @@ extension WorkerMachine {
 
     /// What is queued goes back at once. What a slot has may come back later, from a chunk that
     /// turns out late, and is still of use to whom it was asked for.
-    mutating func revoke(_ asked: RangeSet<Int>, of job: JobID) {
+    mutating func revoke(_ asked: ItemSet, of job: JobID) {
         effects.append(.release(job, queue.remove(asked, of: job)))
         guard jobs[job] != nil else { return }
+        var owed = ItemSet()
         for held in slots.joined() where held.chunk.job == job {
-            jobs[job]?.owed.formUnion(held.left.intersection(asked))
+            owed.formUnion(held.left.intersection(asked))
         }
+        if !owed.isEmpty { jobs[job]?.owed.formUnion(owed) }
     }
 
     /// Of what just came back and did not start here that which was asked for before.
@@ -28,18 +30,18 @@ extension WorkerMachine {
 
     // MARK: Stopping
 
-    mutating func stop(_ job: JobID, _ items: RangeSet<Int>, grace: Int64) {
+    mutating func stop(_ job: JobID, _ items: ItemSet, grace: Int64) {
         let queued = queue.remove(items, of: job)
         if !queued.isEmpty { effects.append(.release(job, queued)) }
         // What is on its way back must not start again.
-        jobs[job]?.stopped.formUnion(items.intersection(RangeSet(0..<Limits.itemsPerJob)))
+        jobs[job]?.stopped.formUnion(items.intersection(ItemSet(0..<Limits.itemsPerJob)))
         for slot in slots.indices where slots[slot].first?.chunk.job == job {
             end(slot, items, grace: grace)
         }
     }
 
     /// Has the slot give back and kill all that it holds, or of it these items.
-    mutating func end(_ slot: Int, _ items: RangeSet<Int>? = nil, grace: Int64) {
+    mutating func end(_ slot: Int, _ items: ItemSet? = nil, grace: Int64) {
         for place in slots[slot].indices {
             let held = slots[slot][place]
             let scope = items.map { held.left.intersection($0) } ?? held.left
@@ -53,7 +55,7 @@ extension WorkerMachine {
     }
 
     mutating func retire(_ job: JobID) {
-        _ = queue.remove(RangeSet(0..<Limits.itemsPerJob), of: job)
+        _ = queue.remove(ItemSet(0..<Limits.itemsPerJob), of: job)
         jobs[job] = nil
         for slot in slots.indices where slots[slot].first?.chunk.job == job {
             end(slot, grace: 0)
@@ -68,18 +70,20 @@ extension WorkerMachine {
     mutating func lookAtLateChunks(now: Instant) {
         guard !isAbandoned else { return }
         let idles = !free.isEmpty && queue.isEmpty
-        for slot in slots.indices {
-            guard let first = slots[slot].first, let late = first.lateAt,
-                first.leftCount > 1 || slots[slot].count > 1,
-                idles || jobs[first.chunk.job]?.rules.chunkItems == nil
+        for slot in slots.indices where !slots[slot].isEmpty {
+            // Looked at in place: this is done for each slot after each command.
+            guard slots[slot].count > 1 || slots[slot][0].left.count > 1,
+                let late = slots[slot][0].lateAt,
+                idles || !hasFixedChunks(slots[slot][0].chunk.job)
             else { continue }
             if late > now {
                 nextDeadline = min(nextDeadline ?? late, late)
                 continue
             }
+            let first = slots[slot][0]
             slots[slot][0].isLate = true
             if let began = first.began {
-                let ended = first.chunk.items.count - first.leftCount
+                let ended = first.chunk.items.count - first.left.count
                 jobs[first.chunk.job]?.learnLate(now.nanoseconds(since: began), ended: ended)
             }
             for place in slots[slot].indices where !slots[slot][place].isTrimming {
@@ -96,4 +100,6 @@ extension WorkerMachine {
             }
         }
     }
+
+    private func hasFixedChunks(_ job: JobID) -> Bool { jobs[job]?.rules.chunkItems != nil }
 }

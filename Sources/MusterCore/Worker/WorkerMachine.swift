@@ -73,7 +73,7 @@ package struct WorkerMachine: Sendable {
         slots.enumerated().flatMap { slot, held in held.map { (slot, $0.chunk) } }
     }
     /// Items of the chunk that have neither ended nor come back; nil where it is over.
-    package func left(of serial: UInt64, in slot: Int) -> RangeSet<Int>? {
+    package func left(of serial: UInt64, in slot: Int) -> ItemSet? {
         guard slots.indices.contains(slot) else { return nil }
         return slots[slot].first { $0.chunk.serial == serial }?.left
     }
@@ -89,8 +89,8 @@ package struct WorkerMachine: Sendable {
                     jobs[job]?.owed.remove(contentsOf: run.items)
                 }
             }
-        case .revoke(let job, let ranges): revoke(RangeSet(ranges), of: job)
-        case .stop(let job, let ranges, let grace): stop(job, RangeSet(ranges), grace: grace)
+        case .revoke(let job, let ranges): revoke(ItemSet(ranges), of: job)
+        case .stop(let job, let ranges, let grace): stop(job, ItemSet(ranges), grace: grace)
         case .retire(let job): retire(job)
         case .ended(let slot, let chunk, let items, let wall):
             ended(slot, chunk, items, wall, now: now)
@@ -201,7 +201,7 @@ package struct WorkerMachine: Sendable {
         if slots[slot][place].began != nil { slots[slot][place].began = now }
         slots[slot][place].askAgainAt = now.advanced(
             byNanoseconds: Limits.lateChunkNanoseconds)
-        let back = slots[slot][place].remove(RangeSet(ranges))
+        let back = slots[slot][place].remove(ItemSet(ranges))
         if !isAbandoned, !back.isEmpty, let entry = jobs[chunk.job] {
             returnedJob = chunk.job
             let stopped = back.intersection(entry.stopped)
@@ -220,7 +220,7 @@ package struct WorkerMachine: Sendable {
     }
 
     private mutating func closeIfOver(_ slot: Int, _ place: Int, now: Instant) {
-        guard slots[slot][place].leftCount == 0 else { return }
+        guard slots[slot][place].left.isEmpty else { return }
         let job = slots[slot].remove(at: place).chunk.job
         if !slots[slot].isEmpty {
             if slots[slot][0].began == nil { slots[slot][0].began = now }

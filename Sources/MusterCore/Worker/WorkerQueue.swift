@@ -88,19 +88,19 @@ struct WorkerQueue: Sendable {
     }
 
     /// Takes these items out; what was in comes back.
-    mutating func remove(_ items: RangeSet<Int>, of job: JobID) -> [Range<Int>] {
+    mutating func remove(_ items: ItemSet, of job: JobID) -> [Range<Int>] {
         guard count(of: job) > 0 else { return [] }
-        var taken = RangeSet<Int>()
+        var taken = ItemSet()
         var kept: [Run] = []
         for run in runs[first...] where !run.items.isEmpty {
             guard run.job == job else {
                 kept.append(run)
                 continue
             }
-            let own = RangeSet(run.items)
+            let own = ItemSet(run.items)
             let gone = own.intersection(items)
             taken.formUnion(gone)
-            add(-gone.itemCount, of: job)
+            add(-gone.count, of: job)
             for range in own.subtracting(gone).ranges {
                 kept.append(Run(job: job, items: range, attempt: run.attempt))
             }

@@ -1,6 +1,7 @@
 /// Inputs of one job's leased items, in the segments they came in. Items are looked up alone or cut
 /// out in runs; a segment goes when nothing of it is wanted any more.
 
+import MusterCore
 import MusterModel
 import MusterWire
 import NIOCore
@@ -9,7 +10,7 @@ struct LeasedInputs {
     private struct Entry {
         let segment: Segment
         /// Items still wanted. No item is wanted of two entries.
-        var wanted: RangeSet<Int>
+        var wanted: ItemSet
     }
 
     private var entries: [Entry] = []
@@ -18,7 +19,7 @@ struct LeasedInputs {
         guard segment.count > 0 else { return }
         // Leased again, it counts as it comes now.
         drop(segment.range)
-        entries.append(Entry(segment: segment, wanted: RangeSet(segment.range)))
+        entries.append(Entry(segment: segment, wanted: ItemSet(segment.range)))
     }
 
     /// nil where it did not arrive.

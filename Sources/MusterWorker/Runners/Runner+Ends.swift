@@ -32,7 +32,7 @@ extension Runner {
 
     private func died(
         _ life: RunnerLife, _ end: RunnerEnd, _ culprits: [Running],
-        _ outstanding: [(chunk: RunnerChunk, items: RangeSet<Int>)],
+        _ outstanding: [(chunk: RunnerChunk, items: ItemSet)],
         _ first: (chunk: RunnerChunk, item: Int)?, _ stderr: ByteBuffer
     ) {
         var fault = life.fault ?? Self.fault(of: end)
@@ -46,14 +46,14 @@ extension Runner {
             }
             return settle(first.item, of: first.chunk, fault, end)
         }
-        var suspects = culprits.map { (chunk: $0.chunk, items: RangeSet($0.item..<($0.item + 1))) }
+        var suspects = culprits.map { (chunk: $0.chunk, items: ItemSet($0.item..<($0.item + 1))) }
             .filter { !$0.items.intersection($0.chunk.left).isEmpty }
         if suspects.isEmpty {
             // It does not say what it runs, or died between two items.
             suspects =
                 program.lanes > 1 ? outstanding : outstanding.filter { $0.chunk === first.chunk }
         }
-        let count = suspects.reduce(0) { $0 + $1.items.ranges.reduce(0) { $0 + $1.count } }
+        let count = suspects.reduce(0) { $0 + $1.items.count }
         // Memory may have been taken by items before: it is tried alone in a fresh process.
         let isAlone = fault.ending != .memoryLimit || life.sentItems == 1
         if count == 1, isAlone, let one = suspects.first,

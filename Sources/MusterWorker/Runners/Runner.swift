@@ -180,7 +180,7 @@ final class Runner: RunnerProcessOwner {
 
     /// Ends these items even while they run, unless they end by themselves at once.
     func stop(_ chunk: RunnerChunk, _ ranges: [Range<Int>], grace: Duration) {
-        let scope = chunk.left.intersection(RangeSet(ranges))
+        let scope = chunk.left.intersection(ItemSet(ranges))
         guard !scope.isEmpty else { return }
         chunk.stopping.formUnion(scope)
         let stopAt = pool.now.advanced(byNanoseconds: pool.rules.stopNanoseconds)

@@ -17,15 +17,15 @@ final class RunnerChunk {
     let job: RunnerJob
     unowned let runner: Runner
     /// Neither answered nor given back.
-    var left: RangeSet<Int>
+    var left: ItemSet
     /// Of these, not with the process.
-    var unsent: RangeSet<Int>
+    var unsent: ItemSet
     /// Of these, what may have killed a process.
-    var suspects = RangeSet<Int>()
+    var suspects = ItemSet()
     /// What came of an item before its value.
     var early: [Int: Early] = [:]
     /// To be ended even while they run.
-    var stopping = RangeSet<Int>()
+    var stopping = ItemSet()
     /// Given back, and not yet said: answers of the runner are still due.
     var back: [Range<Int>] = []
     var trimsDue = 0
@@ -40,7 +40,7 @@ final class RunnerChunk {
         self.chunk = chunk
         self.job = job
         self.runner = runner
-        left = RangeSet(chunk.items)
+        left = ItemSet(chunk.items)
         unsent = left
     }
 
@@ -150,7 +150,7 @@ struct RunnerWork {
         let chunk = pieces[place].chunk
         let mine = pieces[place].items
         guard items.lowerBound >= mine.lowerBound, items.upperBound <= mine.upperBound,
-            items.count <= pieces[place].leftCount, chunk.holdsAll(items)
+            items.count <= pieces[place].leftCount, chunk.left.containsAll(items)
         else { return nil }
         let wasSuspect = !chunk.suspects.isEmpty
         chunk.remove(items)
@@ -172,10 +172,10 @@ struct RunnerWork {
         let (chunk, items) = (pieces[place].chunk, pieces[place].items)
         guard end < items.upperBound else { return }
         let from = max(end, items.lowerBound)
-        let gone = chunk.left.intersection(RangeSet(from..<items.upperBound))
+        let gone = chunk.left.intersection(ItemSet(from..<items.upperBound))
         chunk.remove(from..<items.upperBound)
         pieces[place].items = items.lowerBound..<from
-        pieces[place].leftCount -= gone.ranges.reduce(0) { $0 + $1.count }
+        pieces[place].leftCount -= gone.count
         chunk.back += gone.ranges
         if pieces[place].leftCount == 0 { pieces.remove(at: place) }
     }
@@ -183,7 +183,7 @@ struct RunnerWork {
     /// Takes out what was not sent from this item on.
     mutating func withdraw(_ chunk: RunnerChunk, from: Int) {
         guard from < chunk.chunk.items.upperBound else { return }
-        let scope = RangeSet(max(from, chunk.chunk.items.lowerBound)..<chunk.chunk.items.upperBound)
+        let scope = ItemSet(max(from, chunk.chunk.items.lowerBound)..<chunk.chunk.items.upperBound)
         let gone = chunk.unsent.intersection(scope)
         for range in gone.ranges { chunk.remove(range) }
         chunk.back += gone.ranges
@@ -209,27 +209,27 @@ struct RunnerWork {
     }
 
     /// From now on these are sent in halves. Chunks that hold none should be given back.
-    mutating func suspect(_ items: [(chunk: RunnerChunk, items: RangeSet<Int>)]) {
-        for chunk in chunks { chunk.suspects = RangeSet() }
+    mutating func suspect(_ items: [(chunk: RunnerChunk, items: ItemSet)]) {
+        for chunk in chunks { chunk.suspects = ItemSet() }
         for (chunk, suspects) in items { chunk.suspects = suspects.intersection(chunk.left) }
-        let count = chunks.reduce(0) { $0 + $1.suspects.ranges.reduce(0) { $0 + $1.count } }
+        let count = chunks.reduce(0) { $0 + $1.suspects.count }
         probe = max(1, count / 2)
     }
 
     /// The first item that was sent and not answered.
     var first: (chunk: RunnerChunk, item: Int)? {
         for piece in pieces {
-            let open = piece.chunk.left.intersection(RangeSet(piece.items))
+            let open = piece.chunk.left.intersection(ItemSet(piece.items))
             if let item = open.ranges.first?.lowerBound { return (piece.chunk, item) }
         }
         return nil
     }
 
     /// What was sent and not answered, by chunk.
-    var outstanding: [(chunk: RunnerChunk, items: RangeSet<Int>)] {
-        var all: [(chunk: RunnerChunk, items: RangeSet<Int>)] = []
+    var outstanding: [(chunk: RunnerChunk, items: ItemSet)] {
+        var all: [(chunk: RunnerChunk, items: ItemSet)] = []
         for piece in pieces {
-            let open = piece.chunk.left.intersection(RangeSet(piece.items))
+            let open = piece.chunk.left.intersection(ItemSet(piece.items))
             if open.isEmpty { continue }
             if let place = all.firstIndex(where: { $0.chunk === piece.chunk }) {
                 all[place].items.formUnion(open)
@@ -238,12 +238,5 @@ struct RunnerWork {
             }
         }
         return all
-    }
-}
-
-extension RunnerChunk {
-    fileprivate func holdsAll(_ items: Range<Int>) -> Bool {
-        if items.count == 1 { return left.contains(items.lowerBound) }
-        return left.intersection(RangeSet(items)).ranges.elementsEqual([items])
     }
 }

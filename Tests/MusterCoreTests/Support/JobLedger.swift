@@ -23,7 +23,7 @@ struct JobLedger {
     var forgotten = false
     /// Asked to be cancelled, the whole job or these items.
     var stopped = false
-    var cancelled = RangeSet<Int>()
+    var cancelled = ItemSet()
     /// Sent to the reader and not acknowledged.
     var sentBytes = 0
 

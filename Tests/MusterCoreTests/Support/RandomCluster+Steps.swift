@@ -136,7 +136,7 @@ extension RandomCluster {
         let back = left.ranges.flatMap { range in
             range.filter { $0 >= from && $0 != begun }.map { $0..<($0 + 1) }
         }
-        drive(worker, .returned(slot: slot, chunk: serial, Array(RangeSet(back).ranges)))
+        drive(worker, .returned(slot: slot, chunk: serial, Array(ItemSet(back).ranges)))
     }
 
     private func kill(_ worker: WorkerID, _ slot: Int, _ id: JobID, _ ranges: [Range<Int>]) {

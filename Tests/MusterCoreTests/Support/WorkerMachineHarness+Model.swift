@@ -47,7 +47,7 @@ extension WorkerMachineHarness {
                     queue.filter { $0.job == job && asked.contains($0.item) }.map(\.item))
                 queue.removeAll { $0.job == job && asked.contains($0.item) }
             }
-            if expected != Set(RangeSet(ranges).ranges.joined()) {
+            if expected != Set(ItemSet(ranges).ranges.joined()) {
                 broken.append("released \(ranges), which is not what was queued")
             }
         case .kill(let slot, _, _, _):
@@ -57,10 +57,10 @@ extension WorkerMachineHarness {
         return broken
     }
 
-    private func asked(_ command: WorkerMachine.Command) -> RangeSet<Int> {
+    private func asked(_ command: WorkerMachine.Command) -> ItemSet {
         switch command {
-        case .revoke(_, let ranges), .stop(_, let ranges, _): RangeSet(ranges)
-        default: RangeSet()
+        case .revoke(_, let ranges), .stop(_, let ranges, _): ItemSet(ranges)
+        default: ItemSet()
         }
     }
 

@@ -196,9 +196,9 @@ final class WorkerMachineHarness {
             queue.insert(contentsOf: attempts, at: 0)
             released = (chunk.job, back.intersection(rule.stopped))
         case .stop(let job, let ranges, _):
-            rules[job]?.stopped.formUnion(RangeSet(ranges).ranges.joined().prefix(100_000))
+            rules[job]?.stopped.formUnion(ItemSet(ranges).ranges.joined().prefix(100_000))
         case .revoke(let job, let ranges):
-            let asked = RangeSet(ranges)
+            let asked = ItemSet(ranges)
             for (chunk, left) in slots.joined() where chunk.job == job {
                 rules[job]?.owed.formUnion(left.filter(asked.contains))
             }

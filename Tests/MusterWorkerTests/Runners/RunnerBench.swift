@@ -3,6 +3,7 @@
 
 import FoundationEssentials
 import Glibc
+import MusterCore
 import MusterModel
 import MusterTLS
 import MusterTransport
@@ -48,7 +49,7 @@ final class RunnerBench: LinkDelegate {
         var order: [JobID: [Int]] = [:]
         /// Items whose value came in a run with others.
         var inRuns = 0
-        var released: [JobID: RangeSet<Int>] = [:]
+        var released: [JobID: ItemSet] = [:]
         var parts: [JobID: [Int: ResultRecord]] = [:]
         var isSlow = false
     }
@@ -136,7 +137,7 @@ final class RunnerBench: LinkDelegate {
             case .results(let records):
                 for record in records { Self.take(record, &state) }
             case .released(let job, let ranges):
-                state.released[job, default: RangeSet()].formUnion(RangeSet(ranges))
+                state.released[job, default: ItemSet()].formUnion(ItemSet(ranges))
             default: break
             }
         }
@@ -172,10 +173,10 @@ final class RunnerBench: LinkDelegate {
 
     func state(
         of job: JobID
-    ) -> (answers: [Int: Answer], order: [Int], released: RangeSet<Int>, inRuns: Int) {
+    ) -> (answers: [Int: Answer], order: [Int], released: ItemSet, inRuns: Int) {
         state.withLockedValue {
             (
-                $0.answers[job] ?? [:], $0.order[job] ?? [], $0.released[job] ?? RangeSet(),
+                $0.answers[job] ?? [:], $0.order[job] ?? [], $0.released[job] ?? ItemSet(),
                 $0.inRuns
             )
         }

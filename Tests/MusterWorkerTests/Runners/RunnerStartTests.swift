@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import Glibc
+import MusterCore
 import MusterModel
 import MusterWire
 import NIOCore
@@ -101,7 +102,7 @@ struct RunnerStartTests {
         let answers = try await bench.answers(of: job, 2)
         #expect(answers[1]?.state == .cancelled)
         try await bench.until("items given back") {
-            bench.state(of: job).released == RangeSet(2..<10)
+            bench.state(of: job).released == ItemSet(2..<10)
         }
         // The slot is free again.
         let next = bench.run("square", over: [5])
@@ -123,7 +124,7 @@ struct RunnerStartTests {
         bench.send(.stop(job, [0..<1_000_000], graceNanoseconds: 0))
         try await bench.until("all answered or given back") {
             let state = bench.state(of: job)
-            let back = state.released.ranges.reduce(0) { $0 + $1.count }
+            let back = state.released.count
             return state.answers.count + back == 1_000_000
         }
         let after = bench.run("process", over: [1])
