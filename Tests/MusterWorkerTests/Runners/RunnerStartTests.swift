@@ -113,6 +113,8 @@ struct RunnerStartTests {
             $0.options.chunkItems = 10
         }
         _ = try await bench.answers(of: job, 1)
+        // Items that have not begun would come back.
+        try await bench.untilRunning(1)
         bench.send(.stop(job, [0..<10], graceNanoseconds: 100_000_000))
         let answers = try await bench.answers(of: job, 2)
         #expect(answers[1]?.state == .cancelled)

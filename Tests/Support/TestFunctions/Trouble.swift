@@ -16,6 +16,13 @@ extension TestFunctions {
         usleep(20_000)
         return x &* x
     }
+    /// Adds up, at least 0.2 ms for each number.
+    package static let sumLater = ClusterReduction(
+        "sumLater",
+        { (x: Int) -> Int in
+            usleep(200)
+            return x
+        }, combine: +)
     /// Blocks its thread until so many items have been seen to run at the same time, or time is up
     /// for all. Returns the most that were seen.
     package static let together = ClusterFunction("together") { (count: Int) -> Int in
