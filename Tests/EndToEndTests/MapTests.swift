@@ -6,9 +6,7 @@ import Testing
 @Suite("Functions over lines", .serialized, .timeLimit(.minutes(5)))
 struct MapTests {
     /// The program with functions that is built beside the tests.
-    private static let program =
-        Shell.muster.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
-        + "/muster-test-runner"
+    private static let program = Shell.beside("muster-test-runner")
 
     private static func lines(_ values: some Sequence<Int>) -> [UInt8] {
         values.flatMap { Array("\($0)\n".utf8) }

@@ -208,6 +208,8 @@ final class ResultPrinter {
         switch outcome.ending {
         case .exited(let code): exit = Int(code)
         case .signalled(let number): signal = Int(number)
+        case .runnerDied(let number) where number > 0: signal = Int(number)
+        case .runnerDied: exit = Int(outcome.ending.exitCode)
         case .cannotStart(.execute, _): exit = Int(outcome.ending.exitCode)
         default: break
         }

@@ -65,18 +65,25 @@ extension Runner {
         }
     }
 
-    /// Died before it took anything on: no further try now.
+    /// Died before it took anything on. That may be chance, so it is tried again; what dies so
+    /// several times in a row fails.
     private func failedToStart(_ life: RunnerLife, _ fault: RunnerFault, _ end: RunnerEnd) {
         guard !work.isEmpty else { return }
         var fault = fault
-        switch fault.ending {
-        case .cannotStart: break
-        default:
-            fault.words += life.isReady ? " when a job was opened" : " before it was ready"
-            fault.ending = .cannotStart(stage: .prepare, errno: 0)
+        if case .cannotStart = fault.ending {
+            program.hasFailed(fault, now: pool.now)
+            return failAll(fault)
         }
-        program.hasFailed(fault, now: pool.now)
-        failAll(fault)
+        fault.words += life.isReady ? " when a job was opened" : " before it was ready"
+        fault.ending = .cannotStart(stage: .prepare, errno: 0)
+        let opening = work.chunks.lazy.map(\.job).filter { life.jobs[$0.id] == false }
+        let jobs = Dictionary(opening.map { ($0.id, $0) }) { job, _ in job }.values
+        // A job that cannot be opened is no fault of its program, which may have others.
+        if jobs.isEmpty { program.hasFailed(fault, now: pool.now) }
+        for job in jobs {
+            job.opensDied += 1
+            if job.opensDied >= RunnerProgram.mostFailures { failAll(fault, of: job) }
+        }
     }
 
     /// Reports an item that got no answer.

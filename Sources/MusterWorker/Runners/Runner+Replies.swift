@@ -76,21 +76,23 @@ extension Runner {
         life?.isReady = true
         life?.trims = greeting.trims ?? false
         life?.beats = greeting.beats ?? false
-        program.hasStarted()
     }
 
     private func opened(_ id: JobID, _ why: String) throws {
         guard life?.jobs[id] == false else {
             throw MusterError(.malformed, "it opened job \(id) unasked")
         }
+        let job = work.chunks.first(where: { $0.job.id == id })?.job
         if why.isEmpty {
             life?.jobs[id] = true
+            job?.opensDied = 0
+            program.hasStarted()
             return
         }
         life?.jobs[id] = nil
         let words = "its runner cannot serve the function: " + why.prefix(4096)
         let fault = RunnerFault(ending: .cannotStart(stage: .prepare, errno: 0), words: words)
-        if let job = work.chunks.first(where: { $0.job.id == id })?.job { failAll(fault, of: job) }
+        if let job { failAll(fault, of: job) }
     }
 
     private func trimmed(_ serial: UInt64, _ end: Int) throws {

@@ -36,7 +36,7 @@ final class RunnerProgram {
     private var refusal: (until: Instant, fault: RunnerFault)?
 
     /// Starts that fail in a row before no further one is tried for a while.
-    private static let mostFailures = 3
+    static let mostFailures = 3
     private static let pauseNanoseconds: Int64 = 10_000_000_000
 
     /// - Parameter cores: of the worker, to be shared by its slots.
@@ -110,6 +110,8 @@ final class RunnerJob {
     let program: RunnerProgram
     /// The coordinator has said that it is over.
     var isForgotten = false
+    /// Runners in a row that died while they opened it.
+    var opensDied = 0
 
     var id: JobID { kit.id }
     var options: JobOptions { kit.spec.options }

@@ -143,6 +143,9 @@ final class Child {
     /// What it has written to standard output so far.
     var text: String { String(decoding: output, as: UTF8.self) }
 
+    /// Whole lines of standard output so far.
+    var lineCount: Int { output.count { $0 == UInt8(ascii: "\n") } }
+
     func send(_ number: Int32) {
         guard status == nil else { return }
         kill(pid, number)

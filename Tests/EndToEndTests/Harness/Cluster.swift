@@ -69,7 +69,12 @@ final class Cluster {
             directory: directory.path, seconds: seconds)
     }
 
-    /// The same, still running.
+    /// Any program, as the coordinator's own user.
+    func run(_ words: [String]) throws -> Child.Ended {
+        try Shell.run(words, environment: environment, directory: directory.path)
+    }
+
+    /// `muster`, still running.
     func start(_ words: String..., input: [UInt8] = [], holdsInput: Bool = false) throws -> Child {
         try Child(
             ([Shell.muster] + words).map { Array($0.utf8) }, environment: environment,

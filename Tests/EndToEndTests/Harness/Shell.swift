@@ -14,6 +14,11 @@ enum Shell {
         return text.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/muster"
     }()
 
+    /// Another program that is built beside it.
+    static func beside(_ name: String) -> String {
+        muster.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/" + name
+    }
+
     /// Runs a program to its end.
     static func run(
         _ words: [String], input: [UInt8] = [], environment: [String: String],

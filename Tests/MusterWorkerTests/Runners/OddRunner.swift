@@ -16,7 +16,13 @@ enum OddRunner {
         import json, os, signal, struct, sys, time
 
         mode = sys.argv[1]
-        if mode == "early": sys.exit("no such module")
+
+        def once():
+            try: os.close(os.open(sys.argv[0] + ".once", os.O_CREAT | os.O_EXCL))
+            except FileExistsError: return False
+            return True
+
+        if mode == "early" or mode == "early-once" and once(): sys.exit("no such module")
         if mode == "silent-start": time.sleep(1000)
         requests = open(os.environ["MUSTER_RUNNER_REQUESTS"], "rb")
         replies = open(os.environ["MUSTER_RUNNER_REPLIES"], "wb", buffering=0)
@@ -43,14 +49,17 @@ enum OddRunner {
 
         if mode == "garbage-start": replies.write(b"hello, world\n" * 100)
         beats = mode == "mute"
-        reply(1, json.dumps({"protocol": 1, "trims": False, "beats": beats}).encode())
+        greeting = json.dumps({"protocol": 1, "trims": False, "beats": beats}).encode()
+        if mode == "garbage-ready":
+            replies.write(struct.pack("<IB", len(greeting), 1) + greeting + b"hello, world\n")
+        reply(1, greeting)
         while head := requests.read(5):
             length, kind = struct.unpack("<IB", head)
             body = requests.read(length)
             if kind == 1:
                 size, = struct.unpack_from("<I", body)
                 job = json.loads(body[4:4 + size])["job"]
-                if mode == "open-crash": os.abort()
+                if mode == "open-crash" or mode == "open-once" and once(): os.abort()
                 why = b"no such function here" if mode == "refuse" else b""
                 reply(2, struct.pack("<Q", job) + why)
             if kind == 2:

@@ -202,6 +202,18 @@ final class RunnerBench: LinkDelegate {
         return try await loop.submit { body(agent) }.get()
     }
 
+    /// Looks until a runner says that it is at this item.
+    func untilRunning(_ item: Int) async throws {
+        for _ in 0..<3000 {
+            let runs = try await look { agent in
+                agent.runners.runners.values.contains { $0.running().contains { $0.item == item } }
+            }
+            if runs { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw BenchError(description: "item \(item) did not begin in 30 s")
+    }
+
     // MARK: Jobs
 
     static func spec(_ function: String, command: [String]? = nil) -> JobSpec {

@@ -30,7 +30,8 @@ struct RunnerStartTests {
         "A runner that does not get ready fails the job's items with its words",
         arguments: [
             ("early", "no such module"), ("early", "exited with code 1 before it was ready"),
-            ("garbage-start", "spoke nonsense"), ("refuse", "no such function here"),
+            ("garbage-start", "spoke nonsense"), ("garbage-ready", "spoke nonsense"),
+            ("refuse", "no such function here"),
             ("open-crash", "signal 6 (ABRT) when a job was opened"),
             ("silent-start", "did not say that it is ready"),
         ])
@@ -46,6 +47,21 @@ struct RunnerStartTests {
         for answer in answers.values {
             #expect(answer.ending == .cannotStart(stage: .prepare, errno: 0))
             #expect(answer.message.contains(words), "\(answer.message)")
+        }
+        try await bench.close()
+    }
+
+    @Test("A runner that dies once while it starts fails nothing", arguments: ["early", "open"])
+    func diesOnce(_ mode: String) async throws {
+        let bench = try await RunnerBench()
+        let command = try OddRunner.command(mode + "-once", in: bench.folder)
+        let job = bench.run("f", over: Array(0..<20)) {
+            $0.function { $0.command = command.map { Bytes($0) } }
+        }
+        let answers = try await bench.answers(of: job, 20)
+        #expect(access(bench.folder + ".py.once", F_OK) == 0)
+        for (item, answer) in answers {
+            #expect(answer.ending == .exited(0) && answer.number == item, "\(answer.message)")
         }
         try await bench.close()
     }
@@ -98,6 +114,8 @@ struct RunnerStartTests {
             $0.options.chunkItems = 10
         }
         _ = try await bench.answers(of: job, 1)
+        // Items that have not begun would come back.
+        try await bench.untilRunning(1)
         bench.send(.stop(job, [0..<10], graceNanoseconds: 100_000_000))
         let answers = try await bench.answers(of: job, 2)
         #expect(answers[1]?.state == .cancelled)

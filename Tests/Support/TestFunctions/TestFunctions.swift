@@ -80,5 +80,6 @@ package enum TestFunctions {
     package static let list: FunctionList = [
         same, double, doubleLater, text, move, bytes, nothing, power, pick, sum, longest, joined,
         oddsOnly, evensAbort, quits, sleep, prints, unready, seed, process,
+        squareLater, squareSlowly, sumLater, together, misbehave,
     ]
 }

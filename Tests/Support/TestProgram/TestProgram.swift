@@ -15,6 +15,12 @@ struct TestProgram: ClusterProgram {
                 print(value)
             }
         case "unlisted": try await cluster.forEach(TestFunctions.unlisted, over: 0..<3)
+        case "connect": try await Connection.use()
+        case "sum":
+            let pool = CommandLine.arguments.last.flatMap(RunnerPool.init) ?? .process
+            let numbers = 0..<20_000
+            print(try await cluster.reduce(TestFunctions.sumLater, over: numbers, .pool(pool)) ?? 0)
+        case "leak": try await Connection.leak(cluster)
         case "measure": try await Measures.run(CommandLine.arguments.dropFirst(2), cluster)
         default:
             for try await value in cluster.map(TestFunctions.double, over: 1...3) { print(value) }
