@@ -150,7 +150,8 @@ struct RunnerWork {
         let chunk = pieces[place].chunk
         let mine = pieces[place].items
         guard items.lowerBound >= mine.lowerBound, items.upperBound <= mine.upperBound,
-            items.count <= pieces[place].leftCount, chunk.left.containsAll(items)
+            !items.isEmpty, items.count <= pieces[place].leftCount,
+            chunk.left.containsAll(items)
         else { return nil }
         let wasSuspect = !chunk.suspects.isEmpty
         chunk.remove(items)
