@@ -46,7 +46,7 @@ extension EndToEnd {
                 let kills = Self.killRunners(of: cluster, while: job)
                 let ended = try job.finish(seconds: 1)
                 #expect(ended.status == 0, "\(kills) kills: \(ended.notes)")
-                #expect(ended.text == "199990000\n", "\(kills) kills: \(ended.notes)")
+                #expect(ended.text == "799980000\n", "\(kills) kills: \(ended.notes)")
                 #expect(kills >= 5)
             }
         }
@@ -56,10 +56,20 @@ extension EndToEnd {
             var kills = 0
             var next = Monotonic.now
             let deadline = next + 200
+            // Three starts in a row that fail are told from chance, so only every other victim of
+            // a worker may be one that has not begun.
+            var spared: Set<String> = []
             while !program.hasEnded, Monotonic.now < deadline {
                 guard Monotonic.now >= next else { continue }
                 next = Monotonic.now + .random(in: 0.05...0.15)
-                guard let victim = cluster.runners.randomElement() else { continue }
+                guard let worker = cluster.workers.keys.randomElement(),
+                    let victim = cluster.runners(of: worker).randomElement()
+                else { continue }
+                if Cluster.isAtWork(victim) {
+                    spared.remove(worker)
+                } else if !spared.insert(worker).inserted {
+                    continue
+                }
                 if kill(victim, SIGKILL) == 0 { kills += 1 }
             }
             return kills

@@ -16,6 +16,12 @@ extension Cluster {
 
     /// Those of all workers.
     var runners: [pid_t] { workers.keys.flatMap { runners(of: $0) } }
+
+    /// Whether the runner says that it is at an item now.
+    static func isAtWork(_ runner: pid_t) -> Bool {
+        let progress = (try? File.read("/proc/\(runner)/cwd/.muster-progress")) ?? []
+        return progress.contains { $0 != 0 }
+    }
 }
 
 enum Process {

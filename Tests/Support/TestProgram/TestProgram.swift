@@ -18,7 +18,7 @@ struct TestProgram: ClusterProgram {
         case "connect": try await Connection.use()
         case "sum":
             let pool = CommandLine.arguments.last.flatMap(RunnerPool.init) ?? .process
-            let numbers = 0..<20_000
+            let numbers = 0..<40_000
             print(try await cluster.reduce(TestFunctions.sumLater, over: numbers, .pool(pool)) ?? 0)
         case "leak": try await Connection.leak(cluster)
         case "measure": try await Measures.run(CommandLine.arguments.dropFirst(2), cluster)
