@@ -20,7 +20,7 @@ extension BenchmarkBench {
                 values = pool.map(noop, range(count))
                 took = time.perf_counter() - start
                 assert values == list(range(count))
-                print(took)
+                sys.stdout.write(str(took))
         """
 
     func functions() async throws -> [BenchmarkFigure] {
