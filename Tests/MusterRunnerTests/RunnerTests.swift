@@ -209,6 +209,32 @@ struct RunnerTests {
                     worker: "w1"))
     }
 
+    @Test("A trim that meets the end of a fold gives nothing back that the fold tells")
+    func trimmedFolds() throws {
+        let runner = try RunnerHarness()
+        try runner.open("sum")
+        for chunk in UInt64(1)...400 {
+            // Of growing length, so that the trim finds all moments of it.
+            let count = Int64(chunk) * 25
+            try runner.run(0..<count, chunk: chunk)
+            let end = try runner.trim(chunk: chunk, to: UInt64(count / 2))
+            func partial(_ reply: Reply) -> Segment? {
+                guard case .values(chunk, _, let segment) = reply, segment.width != 0 else {
+                    return nil
+                }
+                return segment
+            }
+            // What was told before the answer is the worker's already.
+            if runner.seen.contains(where: { partial($0) != nil }) {
+                runner.seen = []
+                continue
+            }
+            let last = try #require(end > 0 ? runner.wait { partial($0) } : nil)
+            #expect(last.first + UInt64(last.count) == end, "chunk \(chunk)")
+            runner.seen = []
+        }
+    }
+
     @Test("A fold sends one partial result a chunk, whatever fails in it")
     func folds() throws {
         let runner = try RunnerHarness()

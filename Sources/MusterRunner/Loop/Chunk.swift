@@ -34,6 +34,8 @@ final class Chunk: @unchecked Sendable {
     // Guarded by the loop's monitor.
     var active = 0
     var isOver = false
+    /// All that there is to say of it was said.
+    var isFinished = false
 
     init(_ request: RunRequest, job: OpenJob) {
         number = request.chunk

@@ -55,13 +55,18 @@ final class Lane: @unchecked Sendable {
                     function.run(chunk, on: self)
                 }
                 progress[0] = 0
-                if loop.leave(chunk, self) { function.finish(chunk, on: self) }
+                if loop.leave(chunk, self) { finish(chunk, function) }
                 loop.settle()
             case .finish(let chunk, let function):
-                function.finish(chunk, on: self)
+                finish(chunk, function)
                 loop.settle()
             }
         }
+    }
+
+    private func finish(_ chunk: Chunk, _ function: any OpenFunction) {
+        function.finish(chunk, on: self)
+        loop.finished(chunk)
     }
 
     /// Runs an asynchronous body on this thread until it is through.

@@ -161,10 +161,12 @@ final class RunnerLoop: @unchecked Sendable {
                     place += 1
                 case .refused:
                     _ = chunk.claim.cut(to: 0)
-                    remove(chunk, at: place)
+                    queue.remove(at: place)
+                    chunk.isFinished = true
+                    drop(chunk)
                 case .open(let function):
                     if chunk.claim.range.isEmpty {
-                        remove(chunk, at: place)
+                        queue.remove(at: place)
                         if chunk.active == 0 && !chunk.isOver {
                             chunk.isOver = true
                             return .finish(chunk, function)
@@ -187,15 +189,18 @@ final class RunnerLoop: @unchecked Sendable {
         lane.chunk = chunk
     }
 
-    private func remove(_ chunk: Chunk, at place: Int) {
-        queue.remove(at: place)
-        if chunk.active == 0 { drop(chunk) }
+    /// What the chunk's items gave was said, so that a trim has nothing to find in it.
+    func finished(_ chunk: Chunk) {
+        monitor.locked {
+            chunk.isFinished = true
+            drop(chunk)
+        }
     }
 
-    /// Forgets a chunk when all of its pieces are over; until then a trim has to know them.
+    /// Forgets a chunk when all of its pieces are finished. A trim that comes before is told how
+    /// far they ran, or the worker would give items away whose values are on their way.
     private func drop(_ chunk: Chunk) {
-        let pieces = chunks[chunk.number] ?? []
-        guard pieces.allSatisfy({ $0.claim.range.isEmpty && $0.active == 0 }) else { return }
+        guard (chunks[chunk.number] ?? []).allSatisfy(\.isFinished) else { return }
         chunks[chunk.number] = nil
     }
 
@@ -225,7 +230,6 @@ final class RunnerLoop: @unchecked Sendable {
             queue.removeAll { $0.chunk === chunk }
             guard chunk.active == 0, !chunk.isOver else { return false }
             chunk.isOver = true
-            drop(chunk)
             return true
         }
     }

@@ -18,7 +18,7 @@ final class RunnerHarness {
     private var buffer: [UInt8] = []
     private(set) var status: Int32?
     /// Every frame that has come, in order.
-    private(set) var seen: [Reply] = []
+    var seen: [Reply] = []
 
     /// Starts the test runner, or another program that speaks the protocol, and reads `ready`.
     init(
