@@ -10,7 +10,7 @@ enum BenchmarkFunctions {
         var y: Int
     }
 
-    /// Work of an item: nanoseconds of it at full pace.
+    /// The name of the worker on which `wait` takes three times as long.
     static let slowWorker = "slow"
 
     static let noop = ClusterFunction("noop") { (x: Int) in x }

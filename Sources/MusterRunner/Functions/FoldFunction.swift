@@ -55,10 +55,7 @@ final class FoldFunction<Input: Sendable, Partial: Sendable>: OpenFunction {
         self.combine = combine
     }
 
-    var isAsynchronous: Bool {
-        if case .asynchronous = body { return true }
-        return false
-    }
+    var isAsynchronous: Bool { body.isAsynchronous }
 
     func run(_ chunk: Chunk, on lane: Lane) {
         guard case .plain(let call) = body else { return }

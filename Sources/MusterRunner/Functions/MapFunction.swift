@@ -14,10 +14,7 @@ final class MapFunction<Input: Sendable, Output: Sendable>: OpenFunction {
         self.body = body
     }
 
-    var isAsynchronous: Bool {
-        if case .asynchronous = body { return true }
-        return false
-    }
+    var isAsynchronous: Bool { body.isAsynchronous }
 
     func run(_ chunk: Chunk, on lane: Lane) {
         guard case .plain(let call) = body else { return }

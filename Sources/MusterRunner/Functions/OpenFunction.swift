@@ -22,4 +22,9 @@ protocol PendingValues: AnyObject {
 package enum FunctionBody<Input, Output>: Sendable {
     case plain(@Sendable (Input) throws -> Output)
     case asynchronous(@Sendable (Input) async throws -> Output)
+
+    var isAsynchronous: Bool {
+        if case .asynchronous = self { return true }
+        return false
+    }
 }
