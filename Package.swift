@@ -39,9 +39,12 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
             ], swiftSettings: strict),
         .target(
+            name: "MusterStore", dependencies: ["MusterModel", nioCore], swiftSettings: strict),
+        .target(
             name: "MusterCoordinator",
             dependencies: [
-                "MusterModel", "MusterCore", "MusterWire", "MusterTLS", "MusterTransport", nioCore,
+                "MusterModel", "MusterCore", "MusterWire", "MusterTLS", "MusterTransport",
+                "MusterStore", nioCore,
                 nioPosix, .product(name: "DequeModule", package: "swift-collections"),
             ], swiftSettings: strict),
         .target(

@@ -13,7 +13,7 @@ extension Coordinator {
     func run(
         _ command: Command, records: [ResultRecord] = [], values: [ValueRun] = []
     ) throws {
-        let effects = scheduler.handle(command, now: Coordinator.now)
+        let effects = scheduler.handle(command, now: now)
         for effect in effects {
             do {
                 try perform(effect, records, values)
@@ -198,7 +198,7 @@ extension Coordinator {
     private func ended(_ id: JobID) {
         guard let job = jobs[id] else { return }
         job.ended = configuration.wallClock()
-        job.endedAt = Coordinator.now
+        job.endedAt = now
         configuration.audit(
             AuditEvent("job ended", peer: job.user, detail: "job \(id)"))
         // What waits for readers that may come in days does not wait in memory.

@@ -179,7 +179,7 @@ extension Coordinator {
 
     /// Forgets jobs whose time is over, unless somebody reads them just now.
     func forgetOld() {
-        let now = Coordinator.now
+        let now = now
         for job in jobs.values where job.ended != nil && job.readers.isEmpty {
             guard let end = job.endedAt,
                 now.nanoseconds(since: end) > Limits.retentionNanoseconds
@@ -251,7 +251,7 @@ extension Coordinator {
 
     /// The job of a client that vanished goes on; what it had not sent is missed and said.
     func clientGone(_ session: ClientSession, _ error: MusterError?) {
-        guard clients.removeValue(forKey: ObjectIdentifier(session)) != nil else { return }
+        guard clients.removeValue(forKey: session.number) != nil else { return }
         for id in session.sources where jobs[id]?.source === session {
             inputEnded(id, cutShort: true)
         }

@@ -27,7 +27,7 @@ extension Coordinator {
     }
 
     func workerSummaries() -> [WorkerSummary] {
-        let now = Coordinator.now
+        let now = now
         return workers.values.sorted { $0.name < $1.name }.compactMap { session in
             guard let view = scheduler.view(of: session.id) else { return nil }
             return WorkerSummary(
@@ -44,7 +44,7 @@ extension Coordinator {
         ClusterStatus(
             cluster: configuration.cluster, coordinator: configuration.name,
             version: Version.program, pid: getpid(),
-            upSeconds: Double(Coordinator.now.nanoseconds(since: started)) / 1e9,
+            upSeconds: Double(now.nanoseconds(since: started)) / 1e9,
             stateDirectory: configuration.stateDirectory, workers: workerSummaries(),
             jobs: jobSummaries(), residentBytes: residentBytes(),
             tokens: ((try? administrator?.tokens()) ?? []).filter { $0.state == "live" }.count,

@@ -42,71 +42,34 @@ package final class Coordinator: @unchecked Sendable {
     var scheduler: Scheduler
     var jobs: [JobID: JobRecord] = [:]
     var workers: [WorkerID: WorkerSession] = [:]
-    var clients: [ObjectIdentifier: ClientSession] = [:]
+    var clients: [UInt64: ClientSession] = [:]
     /// Names of workers that left, for results that still carry their numbers.
     var workerNames: [WorkerID: String] = [:]
     var lastJob: UInt64
     /// Files of jobs; nil before the first job that has any.
     var store: FileStore?
     private var lastWorker: UInt32 = 0
+    private var lastClient: UInt64 = 0
     package weak var administrator: (any Administrator)?
     let started: Instant
 
     // What this turn touched.
-    private var touchedClients: [ObjectIdentifier: ClientSession] = [:]
+    private var touchedClients: [UInt64: ClientSession] = [:]
     private var touchedWorkers: [WorkerID: WorkerSession] = [:]
     private var touchedJobs: Set<JobID> = []
     private var turnDepth = 0
     private var deadline: (at: Instant, task: Scheduled<Void>)?
     private var progressTask: RepeatedTask?
 
-    package struct Configuration: Sendable {
-        package var cluster: String
-        package var name: String
-        /// For spools and the last job's number.
-        package var stateDirectory: String
-        package var firstJob: UInt64
-        /// Jobs name their files by path: this process runs them itself (embedded clusters).
-        package var takesPaths: Bool
-        /// Bytes of files kept for jobs.
-        package var fileCacheBytes: Int
-        package var audit: @Sendable (AuditEvent) -> Void
-        /// Called with each new job's number, before the client hears it.
-        package var recordJob: @Sendable (UInt64) throws -> Void
-        /// Seconds since 1970.
-        package var wallClock: @Sendable () -> Double
-
-        package init(
-            cluster: String, name: String, stateDirectory: String,
-            firstJob: UInt64 = 0, takesPaths: Bool = false,
-            fileCacheBytes: Int = Limits.fileCacheBytes,
-            audit: @escaping @Sendable (AuditEvent) -> Void = { _ in },
-            recordJob: @escaping @Sendable (UInt64) throws -> Void = { _ in },
-            wallClock: @escaping @Sendable () -> Double
-        ) {
-            self.cluster = cluster
-            self.name = name
-            self.stateDirectory = stateDirectory
-            self.firstJob = firstJob
-            self.takesPaths = takesPaths
-            self.fileCacheBytes = fileCacheBytes
-            self.audit = audit
-            self.recordJob = recordJob
-            self.wallClock = wallClock
-        }
-    }
-
     package init(loop: any EventLoop, configuration: Configuration) {
         self.loop = loop
         self.configuration = configuration
         self.lastJob = configuration.firstJob
-        self.started = Coordinator.now
+        self.started = configuration.clock()
         self.scheduler = Scheduler(now: started)
     }
 
-    static var now: Instant {
-        Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
-    }
+    var now: Instant { configuration.clock() }
 
     // MARK: Sessions
 
@@ -138,8 +101,9 @@ package final class Coordinator: @unchecked Sendable {
         switch (link.peer.role, hello.worker) {
         case (.worker, let worker?): try admitWorker(link, worker, hello.version)
         case (.client, nil), (.viewer, nil), (.admin, nil):
-            let session = ClientSession(link: link, coordinator: self)
-            clients[ObjectIdentifier(session)] = session
+            lastClient += 1
+            let session = ClientSession(number: lastClient, link: link, coordinator: self)
+            clients[session.number] = session
             audit("connected", link.peer)
             session.outbox.append(
                 .welcome(Welcome(cluster: configuration.cluster, name: link.peer.name)))
@@ -203,16 +167,20 @@ package final class Coordinator: @unchecked Sendable {
             touchedJobs = []
             for id in ids { if let job = jobs[id] { pump(job) } }
         }
-        for session in touchedWorkers.values { session.outbox.flush(to: session.link) }
+        for (_, session) in touchedWorkers.sorted(by: { $0.key < $1.key }) {
+            session.outbox.flush(to: session.link)
+        }
         touchedWorkers.removeAll(keepingCapacity: true)
-        for session in touchedClients.values { session.outbox.flush(to: session.link) }
+        for (_, session) in touchedClients.sorted(by: { $0.key < $1.key }) {
+            session.outbox.flush(to: session.link)
+        }
         touchedClients.removeAll(keepingCapacity: true)
         scheduleDeadline()
     }
 
-    func isLive(_ session: ClientSession) -> Bool { clients[ObjectIdentifier(session)] != nil }
+    func isLive(_ session: ClientSession) -> Bool { clients[session.number] != nil }
 
-    func touch(_ session: ClientSession) { touchedClients[ObjectIdentifier(session)] = session }
+    func touch(_ session: ClientSession) { touchedClients[session.number] = session }
     func touch(_ session: WorkerSession) { touchedWorkers[session.id] = session }
     func touch(_ job: JobID) { touchedJobs.insert(job) }
 
@@ -244,7 +212,8 @@ package final class Coordinator: @unchecked Sendable {
 
     private func sayProgress() {
         var hasFollowers = false
-        for job in jobs.values where job.ended == nil && !job.readers.isEmpty {
+        for (_, job) in jobs.sorted(by: { $0.key < $1.key })
+        where job.ended == nil && !job.readers.isEmpty {
             hasFollowers = true
             guard let view = scheduler.view(of: job.id) else { continue }
             let summary = job.summary(view)

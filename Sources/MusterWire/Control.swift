@@ -5,10 +5,15 @@ package import MusterModel
 
 package enum ControlRequest: Hashable, Sendable, Codable {
     /// Starts a job. Items follow as `items` frames when its input is a stream.
-    case submit(JobSpec, attach: Bool)
+    /// `key`: the submitter's own random name for this job (at most 64 bytes). The same key again
+    /// is the same job, so that a submit whose answer was lost can be said again.
+    case submit(JobSpec, attach: Bool, key: String? = nil)
     /// Results of `items` (nil = all), from `firstItem` (0-based) on, in the job's order.
     /// `follow`: stay until the job ends; otherwise what is there now.
-    case attach(job: UInt64, items: [ItemSpan]?, firstItem: Int, results: Bool, follow: Bool)
+    /// `resume`: the same client was attached before its connection was cut.
+    case attach(
+        job: UInt64, items: [ItemSpan]?, firstItem: Int, results: Bool, follow: Bool,
+        resume: Resumption? = nil)
     case detach(job: UInt64)
     case cancel(job: UInt64, items: [ItemSpan]?, graceNanoseconds: Int64)
     case retry(job: UInt64, items: [ItemSpan]?)
@@ -24,6 +29,25 @@ package enum ControlRequest: Hashable, Sendable, Codable {
     case tokens
     case revokeToken(id: String)
     case stopCoordinator(force: Bool)
+}
+
+/// What a client that comes back has of a job already. Its answer's `arrived` says from which
+/// item on it is to send inputs again.
+package struct Resumption: Hashable, Sendable, Codable {
+    /// It sends the job's inputs, if they have not ended.
+    package var feeds: Bool
+    /// Of an unordered job: results that it has. An ordered one says `firstItem` instead.
+    package var has: [ItemSpan]
+    /// Of the result of `firstItem` it has so many pieces, of this attempt; 0 = none.
+    package var pieces: Int
+    package var attempt: UInt32
+
+    package init(feeds: Bool, has: [ItemSpan] = [], pieces: Int = 0, attempt: UInt32 = 0) {
+        self.feeds = feeds
+        self.has = has
+        self.pieces = pieces
+        self.attempt = attempt
+    }
 }
 
 /// A range of 0-based item indices.

@@ -14,6 +14,11 @@ extension ByteBuffer {
             endianness: .little)
     }
 
+    mutating func writeRun(_ run: LeaseRun) {
+        writeSpan(run.items)
+        writeInteger(run.attempt, endianness: .little)
+    }
+
     mutating func writeSpans(_ ranges: [Range<Int>], of job: JobID) {
         writeJob(job)
         writeInteger(UInt32(ranges.count), endianness: .little)

@@ -32,6 +32,12 @@ package struct Frame: Sendable {
         case heartbeat, drain, drained, bye
         /// Coordinator → worker: a file that it cannot have.
         case noFile
+        /// Worker → coordinator, first thing after WELCOME: what it holds from before.
+        case claim
+        /// Coordinator → worker: results that it need not keep any more.
+        case recorded
+        /// Coordinator → client: inputs that it need not keep any more.
+        case inputRecorded
     }
 
     package var kind: Kind

@@ -5,7 +5,7 @@ package import MusterModel
 
 package enum Version {
     /// The wire protocol. Two ends talk only with the same number.
-    package static let wire = 2
+    package static let wire = 3
     /// The program's.
     package static let program = "0.1.0"
 }
@@ -42,10 +42,20 @@ package struct Welcome: Hashable, Sendable, Codable {
     package var name: String
     /// The number that a worker's results carry; nil for clients.
     package var worker: WorkerID?
+    /// How often the coordinator has been started on its state: leases and results of an earlier
+    /// epoch are claimed anew.
+    package var epoch: UInt64
+    /// It says `recorded`: a worker keeps results until then.
+    package var records: Bool
 
-    package init(cluster: String, name: String, worker: WorkerID? = nil) {
+    package init(
+        cluster: String, name: String, worker: WorkerID? = nil, epoch: UInt64 = 0,
+        records: Bool = false
+    ) {
         self.cluster = cluster
         self.name = name
         self.worker = worker
+        self.epoch = epoch
+        self.records = records
     }
 }

@@ -40,6 +40,24 @@ package enum Message: Sendable {
     /// Coordinator → worker: it holds nothing any more and may go.
     case drained
     case bye(String)
+    /// Worker → coordinator: every job it knows, and the items of it that it holds: queued,
+    /// running, or ended with a result that nobody has recorded.
+    case claim([Claim])
+    /// Coordinator → worker: results of these items are on disk, shown, or wanted by nobody.
+    case recorded(JobID, [Range<Int>])
+    /// Coordinator → client: inputs of all items below are on disk.
+    case inputRecorded(JobID, upTo: Int)
+}
+
+/// A worker's word on one job after its connection was cut.
+package struct Claim: Hashable, Sendable {
+    package var job: JobID
+    package var runs: [LeaseRun]
+
+    package init(job: JobID, runs: [LeaseRun]) {
+        self.job = job
+        self.runs = runs
+    }
 }
 
 extension Message {
@@ -85,10 +103,7 @@ extension Message {
             buffer.writeFrame(.lease) {
                 $0.writeJob(job)
                 $0.writeInteger(UInt32(runs.count), endianness: .little)
-                for run in runs {
-                    $0.writeSpan(run.items)
-                    $0.writeInteger(run.attempt, endianness: .little)
-                }
+                for run in runs { $0.writeRun(run) }
                 for batch in batches { batch.encode(into: &$0) }
             }
         case .revoke(let job, let ranges):
@@ -134,6 +149,21 @@ extension Message {
         case .drain: buffer.writeFrame(.drain) { _ in }
         case .drained: buffer.writeFrame(.drained) { _ in }
         case .bye(let reason): buffer.writeFrame(.bye) { $0.writeString(reason) }
+        case .claim(let claims):
+            buffer.writeFrame(.claim) {
+                for claim in claims {
+                    $0.writeJob(claim.job)
+                    $0.writeInteger(UInt32(claim.runs.count), endianness: .little)
+                    for run in claim.runs { $0.writeRun(run) }
+                }
+            }
+        case .recorded(let job, let ranges):
+            buffer.writeFrame(.recorded) { $0.writeSpans(ranges, of: job) }
+        case .inputRecorded(let job, let end):
+            buffer.writeFrame(.inputRecorded) {
+                $0.writeJob(job)
+                $0.writeInteger(UInt64(max(0, end)), endianness: .little)
+            }
         }
     }
 
@@ -198,22 +228,36 @@ extension Message {
         case .drain: return .drain
         case .drained: return .drained
         case .bye: return .bye(try body.readText())
+        case .claim:
+            var claims: [Claim] = []
+            while body.readableBytes > 0 {
+                claims.append(Claim(job: try body.readJob(), runs: try readRuns(&body)))
+            }
+            return .claim(claims)
+        case .recorded: return .recorded(try body.readJob(), try body.readSpans())
+        case .inputRecorded:
+            return .inputRecorded(try body.readJob(), upTo: try body.readIndex())
         }
     }
 
     private static func decodeLease(_ body: inout ByteBuffer) throws -> Message {
         let job = try body.readJob()
+        let runs = try readRuns(&body)
+        var batches: [Segment] = []
+        while body.readableBytes > 0 { batches.append(try Segment.decode(from: &body)) }
+        return .lease(job, runs, batches)
+    }
+
+    private static func readRuns(_ body: inout ByteBuffer) throws -> [LeaseRun] {
         let count = try body.read(UInt32.self)
         guard Int(count) <= body.readableBytes / 20 else {
-            throw MusterError(.malformed, "a lease announces more runs than it has")
+            throw MusterError(.malformed, "a frame announces more runs than it has")
         }
         var runs: [LeaseRun] = []
         for _ in 0..<count {
             let items = try body.readSpan()
             runs.append(LeaseRun(items: items, attempt: try body.read(UInt32.self)))
         }
-        var batches: [Segment] = []
-        while body.readableBytes > 0 { batches.append(try Segment.decode(from: &body)) }
-        return .lease(job, runs, batches)
+        return runs
     }
 }

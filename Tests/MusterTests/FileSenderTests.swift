@@ -39,7 +39,7 @@ private final class LackingCoordinator: LinkDelegate {
     func received(_ messages: [Message], on _: any Link) {
         for message in messages {
             switch message {
-            case .request(let id, .submit(let spec, _)):
+            case .request(let id, .submit(let spec, _, _)):
                 let answer = state.withLockedValue { state -> ControlResponse in
                     let missing = Set(spec.files.map(\.digest)).subtracting(
                         isGreedy ? [] : state.whole)

@@ -77,7 +77,7 @@ struct HostileFrameTests {
     @Test("An empty body is refused wherever something has to be said")
     func emptyBodies() {
         let mayBeEmpty: Set<Frame.Kind> = [
-            .drain, .drained, .bye, .results, .values,
+            .drain, .drained, .bye, .results, .values, .claim,
         ]
         for kind in Frame.Kind.allCases {
             #expect(Self.isMalformed(Self.frame(kind.rawValue, [])) != mayBeEmpty.contains(kind))
@@ -96,7 +96,7 @@ struct HostileFrameTests {
                     let decoded = try decodeAll(cut)
                     // Texts and lists of records have no length of their own.
                     switch message {
-                    case .bye, .workerName, .results, .values, .lease, .file, .noFile: break
+                    case .bye, .workerName, .results, .values, .lease, .file, .noFile, .claim: break
                     default: Issue.record("\(message) cut to \(count) bytes gave \(decoded)")
                     }
                 } catch {

@@ -52,6 +52,11 @@ enum Samples {
         .attach(
             job: .max, items: [ItemSpan(from: 0, to: 4)], firstItem: 3, results: true,
             follow: false),
+        .submit(array, attach: true, key: "k"),
+        .attach(
+            job: 1, items: nil, firstItem: 0, results: true, follow: true,
+            resume: Resumption(
+                feeds: true, has: [ItemSpan(from: 1, to: 2)], pieces: 3, attempt: .max)),
         .detach(job: 1), .cancel(job: 1, items: nil, graceNanoseconds: .min),
         .retry(job: 1, items: []), .remove(job: 1), .jobs, .job(2), .explain(job: 1, item: nil),
         .status, .drainWorker(name: "w"), .resumeWorker(name: "w"), .stopWorker(name: "w"),
@@ -126,7 +131,10 @@ enum Samples {
             .file(FilePart(digest: digest, offset: 1, total: 4, bytes: ByteBuffer(string: "abc"))),
             .resultsCredit(JobID(11), bytes: 0), .progress(summary), .jobEnded(summary),
             .workerName(WorkerID(1), "wörker"), .heartbeat(.max), .drain, .drained,
-            .bye("farewell"), .bye(""), .noFile(digest, "gone"),
+            .bye("farewell"), .bye(""), .noFile(digest, "gone"), .claim([]),
+            .claim([Claim(job: JobID(.max), runs: runs), Claim(job: JobID(1), runs: [])]),
+            .recorded(JobID(1), ranges), .inputRecorded(JobID(2), upTo: Limits.itemsPerJob),
+            .welcome(Welcome(cluster: "c", name: "n", epoch: .max, records: true)),
         ]
         return plain + requests.map { .request(.max, $0) } + responses.map { .response(0, $0) }
     }
@@ -182,6 +190,9 @@ func same(_ a: Message, _ b: Message) -> Bool {
     case (.heartbeat(let x), .heartbeat(let y)): x == y
     case (.drain, .drain), (.drained, .drained): true
     case (.bye(let x), .bye(let y)): x == y
+    case (.claim(let x), .claim(let y)): x == y
+    case (.recorded(let a, let x), .recorded(let b, let y)): a == b && x == y
+    case (.inputRecorded(let a, let x), .inputRecorded(let b, let y)): a == b && x == y
     default: false
     }
 }

@@ -13,12 +13,14 @@ struct ImportTests {
         "COpenSSL": [],
         "MusterTLS": ["COpenSSL"],
         "MusterTransport": ["MusterModel", "MusterWire", "MusterTLS"],
+        "MusterStore": ["MusterModel"],
         "CSupervisor": [],
         "MusterWorker": [
             "MusterModel", "MusterCore", "MusterWire", "MusterTransport", "CSupervisor",
         ],
         "MusterCoordinator": [
             "MusterModel", "MusterCore", "MusterWire", "MusterTLS", "MusterTransport",
+            "MusterStore",
         ],
         "Muster": [
             "MusterModel", "MusterRunner", "MusterWire", "MusterTLS", "MusterTransport",

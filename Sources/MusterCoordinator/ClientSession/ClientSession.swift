@@ -10,6 +10,7 @@ import NIOCore
 
 final class ClientSession: LinkDelegate, @unchecked Sendable {
     // All state belongs to the coordinator's event loop.
+    let number: UInt64
     let link: any Link
     let coordinator: Coordinator
     var outbox = Outbox()
@@ -18,7 +19,8 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
     var sources: Set<JobID> = []
     var files = ClientFiles()
 
-    init(link: any Link, coordinator: Coordinator) {
+    init(number: UInt64, link: any Link, coordinator: Coordinator) {
+        self.number = number
         self.link = link
         self.coordinator = coordinator
     }
@@ -94,10 +96,10 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         _ request: ControlRequest, _ coordinator: Coordinator
     ) throws -> ControlResponse {
         switch request {
-        case .submit(let spec, let attach):
+        case .submit(let spec, let attach, _):
             try require(.client, .admin, to: "submit jobs")
             return try coordinator.submit(spec, by: self, attach: attach)
-        case .attach(let id, let items, let first, let results, let follow):
+        case .attach(let id, let items, let first, let results, let follow, _):
             let job = try readable(id, coordinator)
             let spans = try items.map { try Self.ranges($0) }
             // Results that go with their delivery are taken from whoever reads them now.
