@@ -59,7 +59,7 @@ let package = Package(
             name: "Muster",
             dependencies: [
                 "MusterModel", "MusterRunner", "MusterWire", "MusterTLS", "MusterTransport",
-                "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
+                "MusterStore", "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ], swiftSettings: strict),
@@ -103,8 +103,8 @@ let package = Package(
         .testTarget(
             name: "MusterCoordinatorTests",
             dependencies: [
-                "MusterCoordinator", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
-                nioCore, nioPosix,
+                "MusterCoordinator", "MusterStore", "MusterModel", "MusterWire", "MusterTLS",
+                "MusterTransport", nioCore, nioPosix,
             ], swiftSettings: strict),
         // Functions that tests of the library submit, and the program whose runners serve them.
         .target(

@@ -3,6 +3,7 @@
 
 import MusterCoordinator
 import MusterModel
+import MusterStore
 import MusterTLS
 import MusterTransport
 import MusterWire
@@ -27,7 +28,8 @@ package final class EmbeddedCluster: Sendable {
             loop: loop,
             configuration: .init(
                 cluster: name, name: name, stateDirectory: spools, takesPaths: true,
-                wallClock: wallClock))
+                wallClock: wallClock),
+            store: VolatileStore(directory: spools))
         let agent = WorkerAgent(
             loop: loop, nursery: nursery,
             configuration: .init(

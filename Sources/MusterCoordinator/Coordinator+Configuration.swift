@@ -7,16 +7,14 @@ extension Coordinator {
     package struct Configuration: Sendable {
         package var cluster: String
         package var name: String
-        /// For spools and the last job's number.
         package var stateDirectory: String
-        package var firstJob: UInt64
         /// Jobs name their files by path: this process runs them itself (embedded clusters).
         package var takesPaths: Bool
         /// Bytes of files kept for jobs.
         package var fileCacheBytes: Int
         package var audit: @Sendable (AuditEvent) -> Void
-        /// Called with each new job's number, before the client hears it.
-        package var recordJob: @Sendable (UInt64) throws -> Void
+        /// The store has failed: nothing is promised any more, and the process is to end.
+        package var failed: @Sendable (MusterError) -> Void
         /// Seconds since 1970.
         package var wallClock: @Sendable () -> Double
         /// The monotonic clock that decides; the event loop's, so that its timers agree.
@@ -24,10 +22,10 @@ extension Coordinator {
 
         package init(
             cluster: String, name: String, stateDirectory: String,
-            firstJob: UInt64 = 0, takesPaths: Bool = false,
+            takesPaths: Bool = false,
             fileCacheBytes: Int = Limits.fileCacheBytes,
             audit: @escaping @Sendable (AuditEvent) -> Void = { _ in },
-            recordJob: @escaping @Sendable (UInt64) throws -> Void = { _ in },
+            failed: @escaping @Sendable (MusterError) -> Void = { _ in },
             wallClock: @escaping @Sendable () -> Double,
             clock: @escaping @Sendable () -> Instant = {
                 Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
@@ -36,11 +34,10 @@ extension Coordinator {
             self.cluster = cluster
             self.name = name
             self.stateDirectory = stateDirectory
-            self.firstJob = firstJob
             self.takesPaths = takesPaths
             self.fileCacheBytes = fileCacheBytes
             self.audit = audit
-            self.recordJob = recordJob
+            self.failed = failed
             self.wallClock = wallClock
             self.clock = clock
         }

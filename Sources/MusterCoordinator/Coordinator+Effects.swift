@@ -2,6 +2,7 @@
 
 import MusterCore
 import MusterModel
+import MusterStore
 import MusterTLS
 import MusterTransport
 import MusterWire
@@ -26,11 +27,15 @@ extension Coordinator {
 
     /// A disk that does not give inputs back costs the job, never the coordinator or a peer.
     private func give(up id: JobID?, because error: any Error) {
-        let reason = (error as? MusterError)?.message ?? "\(error)"
+        if recorder.store.isDurable, let error = error as? StoreError, error.isFatal {
+            return storeFailed(error)
+        }
+        let reason =
+            (error as? MusterError)?.message ?? (error as? StoreError)?.words ?? "\(error)"
         configuration.audit(
             AuditEvent("failed", peer: "job \(id.map { "\($0)" } ?? "?")", detail: reason))
         guard let id, let job = jobs[id] else { return }
-        job.note(reason)
+        note(reason, in: job)
         loop.execute { [self] in
             turn { coordinator in
                 guard let job = coordinator.jobs[id] else { return }
@@ -63,18 +68,21 @@ extension Coordinator {
         case .again(let id, let items): again(items, of: id)
         case .conclude(let id, let items, .workersLost(let count)):
             for item in items { try concludeLost(item, of: id, count: count) }
-        case .conclude(let id, _, .cancelled):
+        case .conclude(let id, let items, .cancelled):
+            guard let job = jobs[id] else { return }
+            concluded(items, of: job)
             // What will never be leased must not hold back its client's credit.
-            if let job = jobs[id] { creditInput(of: job) }
+            creditInput(of: job)
         case .ready(let id, let upTo):
             guard let job = jobs[id] else { return }
             job.ready = upTo
-            job.inputs.drop(below: upTo) { scheduler.hasUnsuccessful(in: $0, of: id) }
+            if !recorder.store.isDurable { dropInputs(of: job) }
             touch(id)
         case .ended(let id): ended(id)
         case .retire(let worker, let job):
             workers[worker]?.learned.remove(job)
             send(.retire(job), to: worker)
+        case .adopted(let worker, let job): workers[worker]?.learned.insert(job)
         case .disconnect(let worker):
             guard let session = workers[worker] else { return }
             workerGone(session, MusterError(.unreachable, "silent for longer than its lease"))
@@ -89,12 +97,18 @@ extension Coordinator {
     private func again(_ items: Range<Int>, of id: JobID) {
         guard let job = jobs[id] else { return }
         job.results.replace(items)
+        job.unrecorded.remove(contentsOf: items)
+        recorder.touch(id)
+        if isRetrying { recorder.add(.again(id, items)) }
         // A retried item below is not final any more; readers wait for it again.
         job.ready = min(job.ready, items.lowerBound)
         job.followed = nil
         for reader in job.readers { reader.restart(items) }
         if !job.notes.isEmpty {
-            for item in job.notes.keys.filter(items.contains) { job.notes[item] = nil }
+            for item in job.notes.keys.filter(items.contains) {
+                job.notes[item] = nil
+                recorder.add(.note(id, item: item, json: nil))
+            }
         }
     }
 
@@ -138,37 +152,35 @@ extension Coordinator {
             try keepPart(record, of: job)
             return
         }
-        try store(of: job) { try $0.keep(record.encoded, of: record.item) }
+        try job.results.keep(record.encoded, of: record.item)
         if outcome.state != .succeeded { note(record, outcome, in: job) }
         completed(record.item..<(record.item + 1), of: job)
     }
 
     private func keep(_ run: ValueRun) throws {
         guard let job = jobs[run.job] else { return }
-        try store(of: job) { try $0.keep(run) }
+        try job.results.keep(run)
         completed(run.items, of: job)
     }
 
     private func completed(_ items: Range<Int>, of job: JobRecord) {
-        if !job.spec.options.ordered { for reader in job.readers { reader.complete(items) } }
+        concluded(items, of: job)
+        if !job.spec.options.ordered && !job.recordsFirst {
+            for reader in job.readers { reader.complete(items) }
+        }
         touch(job.id)
     }
 
-    private func keepPart(_ record: ResultRecord, of job: JobRecord) throws {
-        try store(of: job) { try $0.keepPart(record.encoded, of: record.item) }
-        if job.spec.options.streamsHead { touch(job.id) }
+    /// The items are final: the next commit says so.
+    private func concluded(_ items: Range<Int>, of job: JobRecord) {
+        recorder.touch(job.id)
+        if recorder.store.isDurable { job.unrecorded.insert(contentsOf: items) }
     }
 
-    /// A disk that refuses a result costs the job, never the coordinator.
-    private func store(of job: JobRecord, _ body: (inout ResultStore) throws -> Void) throws {
-        do {
-            try body(&job.results)
-        } catch let error as MusterError where error.code == .system {
-            job.note(error.message)
-            configuration.audit(
-                AuditEvent("spool failed", peer: "job \(job.id)", detail: error.message))
-            _ = cancel(job, items: nil, graceNanoseconds: Limits.killGraceNanoseconds)
-        }
+    private func keepPart(_ record: ResultRecord, of job: JobRecord) throws {
+        try job.results.keepPart(record.encoded, of: record.item)
+        if job.results.lacksSpace { recorder.touch(job.id) }
+        if job.spec.options.streamsHead { touch(job.id) }
     }
 
     private func concludeLost(_ item: Int, of id: JobID, count: Int) throws {
@@ -179,20 +191,29 @@ extension Coordinator {
         var bytes = ByteBuffer()
         record.encode(into: &bytes)
         let encoded = bytes
-        try store(of: job) { try $0.keep(encoded, of: item) }
+        try job.results.keep(encoded, of: item)
         note(
             record, Outcome(state: .aborted, ending: .workersLost(Int32(clamping: count))), in: job)
         completed(item..<(item + 1), of: job)
+    }
+
+    /// Something that `job show` tells.
+    func note(_ event: String, in job: JobRecord) {
+        guard job.events.count < 1000 else { return }
+        job.events.append(event)
+        recorder.add(.event(job.id, event))
     }
 
     private func note(_ record: ResultRecord, _ outcome: Outcome, in job: JobRecord) {
         guard job.notes.count < Limits.rememberedFailures else { return }
         var tail = record.stderr
         if tail.readableBytes > 400 { tail.moveReaderIndex(forwardBy: tail.readableBytes - 400) }
-        job.notes[record.item] = ItemNote(
+        let note = ItemNote(
             item: record.item + 1, state: outcome.state.word, attempt: record.attempt,
             worker: workerNames[record.worker], cause: outcome.ending.words,
             stderr: String(buffer: tail))
+        job.notes[record.item] = note
+        recorder.add(.note(job.id, item: record.item, json: StoredJSON.bytes(note)))
     }
 
     private func ended(_ id: JobID) {
@@ -202,54 +223,15 @@ extension Coordinator {
         configuration.audit(
             AuditEvent("job ended", peer: job.user, detail: "job \(id)"))
         // What waits for readers that may come in days does not wait in memory.
-        if job.spec.options.keepsResults { try? store(of: job) { try $0.spill() } }
+        if job.spec.options.keepsResults { try? job.results.record(all: true) }
+        job.isEndRecorded = false
+        recorder.touch(id)
+        recorder.add(.ended(id, at: job.ended))
+        recorder.whenRecorded { [self] in
+            guard job.ended != nil else { return }
+            job.isEndRecorded = true
+            touch(id)
+        }
         touch(id)
-    }
-
-    // MARK: Readers
-
-    /// Sends each reader of the job what its credit allows, and the end once.
-    func pump(_ job: JobRecord) {
-        followHead(of: job)
-        guard !job.readers.isEmpty, let view = scheduler.view(of: job.id) else { return }
-        for reader in job.readers {
-            touch(reader.session)
-            do {
-                try reader.pump(&reader.session.outbox) { workerNames[$0] }
-            } catch {
-                let refusal = error as? MusterError ?? MusterError(.internal, "\(error)")
-                refuse(reader.session, refusal)
-                continue
-            }
-            if reader.isAtEnd(ended: job.ended != nil) {
-                reader.session.outbox.append(.jobEnded(job.summary(view)))
-            }
-        }
-        let done = job.readers.filter { $0.saidEnd && !$0.follows }
-        for reader in done { reader.session.readers[job.id] = nil }
-        job.readers.removeAll { $0.saidEnd && !$0.follows }
-    }
-
-    /// `--lb`: the worker that runs the item all wait for sends its output on as it comes.
-    private func followHead(of job: JobRecord) {
-        guard job.spec.options.streamsHead, !job.readers.isEmpty,
-            let view = scheduler.view(of: job.ready, in: job.id), view.state == .running,
-            let worker = view.worker
-        else { return }
-        if let followed = job.followed, followed == (job.ready, view.attempt) { return }
-        job.followed = (job.ready, view.attempt)
-        send(.follow(job.id, item: job.ready), to: worker)
-        if let session = workers[worker] { session.outbox.flush(to: session.link) }
-    }
-
-    func acknowledge(_ bytes: UInt64, by reader: ResultReader) {
-        let job = reader.job
-        var freed = 0
-        reader.acknowledge(bytes) { items, bytes in
-            freed += bytes
-            if let items, job.consumes { job.results.drop(items) }
-        }
-        if freed > 0 { try? run(.delivered(job.id, bytes: freed)) }
-        touch(job.id)
     }
 }

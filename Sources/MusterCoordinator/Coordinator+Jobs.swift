@@ -3,16 +3,25 @@
 
 import MusterCore
 import MusterModel
+import MusterStore
 import MusterTLS
 import MusterTransport
 import MusterWire
 import NIOCore
 
 extension Coordinator {
-    /// Makes a job of the spec, or tells which files are missing for it.
+    /// Makes a job of the spec, or tells which files are missing for it; a key that was used
+    /// before names the job that it made. `answer` is called when the job is on disk.
     func submit(
-        _ spec: JobSpec, by session: ClientSession, attach: Bool
-    ) throws -> ControlResponse {
+        _ spec: JobSpec, by session: ClientSession, attach: Bool, key: String?,
+        _ answer: @escaping (ControlResponse) -> Void
+    ) throws {
+        let key = try key.map { try SubmitKey(user: session.user, key: $0) }
+        if let key, let id = keys[key], let job = jobs[id] {
+            if attach { addReader(session, job, nil, firstItem: 0, results: true, follow: true) }
+            takeSource(job, session)
+            return recorder.whenRecorded { answer(.submitted(job: id.rawValue)) }
+        }
         let unfinished = jobs.values.reduce(0) { $0 + ($1.ended == nil ? 1 : 0) }
         guard unfinished < Limits.unfinishedJobs else {
             throw MusterError(
@@ -21,26 +30,43 @@ extension Coordinator {
         }
         let spec = try spec.checked()
         let missing = try missingFiles(of: spec, from: session)
-        guard missing.isEmpty else { return .missing(missing) }
-        let id = JobID(lastJob + 1)
-        try configuration.recordJob(id.rawValue)
-        lastJob = id.rawValue
+        guard missing.isEmpty else { return answer(.missing(missing)) }
+        lastJob += 1
+        let id = JobID(lastJob)
         let job = JobRecord(
             id: id, spec: spec, user: session.user, submitted: configuration.wallClock(),
-            directory: configuration.stateDirectory)
+            store: recorder.store)
         jobs[id] = job
+        if let key { keys[key] = id }
+        job.key = key
+        recorder.add(
+            .submitted(
+                StoredJob(
+                    id: id, key: key?.key, user: job.user, spec: StoredJSON.bytes(spec),
+                    submitted: job.submitted)))
         audit("submitted", session.link.peer, "job \(id)")
-        if attach { _ = addReader(session, job, nil, firstItem: 0, results: true, follow: true) }
+        if attach { addReader(session, job, nil, firstItem: 0, results: true, follow: true) }
         switch spec.input {
         case .array(let array): try run(.submit(id, spec.options, count: array.count))
         case .stream:
-            job.source = session
-            session.sources.insert(id)
+            takeSource(job, session)
             try run(.submit(id, spec.options, count: nil))
         }
-        if let why = waitsForPlatform(job) { job.note(why) }
+        if let why = waitsForPlatform(job) { note(why, in: job) }
         touch(id)
-        return .submitted(job: id.rawValue)
+        recorder.whenRecorded { answer(.submitted(job: id.rawValue)) }
+    }
+
+    /// The session sends the job's inputs from now on, if they have not ended.
+    private func takeSource(_ job: JobRecord, _ session: ClientSession) {
+        guard case .stream = job.spec.input, scheduler.view(of: job.id)?.inputEnded != true else {
+            return
+        }
+        job.source?.sources.remove(job.id)
+        job.sourceDue?.cancel()
+        job.sourceDue = nil
+        job.source = session
+        session.sources.insert(job.id)
     }
 
     func find(_ id: UInt64) throws -> JobRecord {
@@ -57,6 +83,7 @@ extension Coordinator {
         // Of a job that was cancelled meanwhile, inputs may still be on their way.
         guard let job = jobs[id], job.source === session else { return }
         try job.inputs.append(batch)
+        recorder.touch(id)
         job.inputDebts.append((batch.range.upperBound, batch.bytes))
         try run(.itemsArrived(id, count: batch.count, bytes: batch.bytes))
         creditInput(of: job)
@@ -83,53 +110,14 @@ extension Coordinator {
     func inputEnded(_ id: JobID, cutShort: Bool) {
         guard let job = jobs[id] else { return }
         job.source = nil
+        job.sourceDue?.cancel()
+        job.sourceDue = nil
         job.inputCutShort = cutShort
         job.inputDebts = []
+        recorder.add(.inputEnded(id, cutShort: cutShort))
+        recorder.touch(id)
+        recorder.hurry()
         try? run(.inputEnded(id))
-    }
-
-    // MARK: Readers
-
-    func attach(
-        _ session: ClientSession, to job: JobRecord, spans: [Range<Int>]?, firstItem: Int,
-        results: Bool, follow: Bool
-    ) throws -> JobSummary {
-        guard firstItem >= 0, firstItem <= Limits.itemsPerJob else {
-            throw MusterError(.usage, "item \(firstItem) is none that a job can have")
-        }
-        detach(session, from: job.id)
-        // A job whose results go with their delivery has one reader at a time: the newest.
-        if results && job.consumes {
-            for old in job.readers {
-                old.session.outbox.append(.bye("job \(job.id) was attached from elsewhere"))
-                touch(old.session)
-                detach(old.session, from: job.id)
-            }
-        }
-        guard let view = scheduler.view(of: job.id) else {
-            throw MusterError(.notFound, "job \(job.id) is gone")
-        }
-        _ = addReader(session, job, spans, firstItem: firstItem, results: results, follow: follow)
-        touch(job.id)
-        return job.summary(view)
-    }
-
-    private func addReader(
-        _ session: ClientSession, _ job: JobRecord, _ spans: [Range<Int>]?, firstItem: Int,
-        results: Bool, follow: Bool
-    ) -> ResultReader {
-        let reader = ResultReader(
-            session: session, job: job, firstItem: firstItem, spans: spans, follows: follow,
-            wantsResults: results)
-        job.readers.append(reader)
-        session.readers[job.id] = reader
-        startProgress()
-        return reader
-    }
-
-    func detach(_ session: ClientSession, from id: JobID) {
-        guard let reader = session.readers.removeValue(forKey: id) else { return }
-        jobs[id]?.readers.removeAll { $0 === reader }
     }
 
     // MARK: Cancel, retry, remove
@@ -137,11 +125,13 @@ extension Coordinator {
     /// Returns how many items were touched.
     func cancel(_ job: JobRecord, items: [Range<Int>]?, graceNanoseconds: Int64) -> Int {
         let before = scheduler.view(of: job.id)
-        if items == nil, job.source != nil { inputEnded(job.id, cutShort: false) }
+        if items == nil, before?.inputEnded == false { inputEnded(job.id, cutShort: false) }
         for range in items ?? [0..<Limits.itemsPerJob] {
+            recorder.add(.cancelled(job.id, items == nil ? nil : range))
             let scope = items == nil ? nil : range
             try? run(.cancel(job.id, items: scope, graceNanoseconds: graceNanoseconds))
         }
+        recorder.hurry()
         configuration.audit(AuditEvent("cancelled", peer: job.user, detail: "job \(job.id)"))
         let after = scheduler.view(of: job.id)
         let dropped = (after?.counts.cancelled ?? 0) - (before?.counts.cancelled ?? 0)
@@ -154,6 +144,8 @@ extension Coordinator {
         let ended = job.ended
         // From now on it is read later and by whoever asks.
         job.ended = nil
+        isRetrying = true
+        defer { isRetrying = false }
         for range in items ?? [0..<Limits.itemsPerJob] {
             try run(.retry(job.id, items: range))
         }
@@ -161,6 +153,10 @@ extension Coordinator {
         if count == 0 {
             job.ended = ended
         } else {
+            job.isEndRecorded = false
+            if ended != nil { recorder.add(.ended(job.id, at: nil)) }
+            recorder.touch(job.id)
+            recorder.hurry()
             for reader in job.readers { reader.reopen() }
         }
         return count
@@ -175,6 +171,8 @@ extension Coordinator {
         job.close()
         for reader in job.readers { reader.session.readers[job.id] = nil }
         jobs[job.id] = nil
+        if let key = job.key { keys[key] = nil }
+        recorder.add(.removed(job.id))
     }
 
     /// Forgets jobs whose time is over, unless somebody reads them just now.
@@ -188,48 +186,6 @@ extension Coordinator {
         }
     }
 
-    // MARK: Workers
-
-    func take(_ runs: [ValueRun], from session: WorkerSession) throws {
-        var reports: [Report] = []
-        for values in runs {
-            guard values.worker == session.id else {
-                throw MusterError(.malformed, "values carry another worker's number")
-            }
-            reports.append(
-                Report(
-                    job: values.job, items: values.items, attempt: values.attempt,
-                    bytes: values.encodedBytes, wallNanoseconds: values.wallNanoseconds))
-            session.finishedItems += values.items.count
-        }
-        try run(.reports(session.id, reports), values: runs)
-    }
-
-    func take(_ records: [ResultRecord], from session: WorkerSession) throws {
-        var reports: [Report] = []
-        reports.reserveCapacity(records.count)
-        for record in records {
-            guard record.worker == session.id else {
-                throw MusterError(.malformed, "a result carries another worker's number")
-            }
-            reports.append(
-                Report(
-                    job: record.job, item: record.item, attempt: record.attempt,
-                    state: record.outcome?.state, bytes: record.encodedBytes,
-                    wallNanoseconds: record.outcome?.wallNanoseconds ?? 0))
-        }
-        session.finishedItems += records.count
-        try run(.reports(session.id, reports), records: records)
-    }
-
-    /// A worker that breaks the protocol is closed; the rest goes on.
-    func expel(_ session: WorkerSession, _ error: MusterError) {
-        audit("refused", session.link.peer, error.message)
-        session.link.send(.refused(error))
-        session.link.close()
-        workerGone(session, error)
-    }
-
     func refuse(_ session: ClientSession, _ error: MusterError) {
         audit("refused", session.link.peer, error.message)
         session.link.send(.refused(error))
@@ -237,25 +193,25 @@ extension Coordinator {
         clientGone(session, error)
     }
 
-    func workerGone(_ session: WorkerSession, _ error: MusterError?, reason: String? = nil) {
-        guard workers.removeValue(forKey: session.id) != nil else { return }
-        session.pump?.close(error ?? MusterError(.unreachable, "the worker left"))
-        let why = reason ?? error?.message ?? "connection ended"
-        let held = scheduler.view(of: session.id)?.held ?? 0
-        for id in scheduler.jobs(on: session.id) {
-            jobs[id]?.note("worker \(session.name) lost (\(why)); its items are run again")
-        }
-        audit("left", session.link.peer, held > 0 ? "\(why); \(held) items go elsewhere" : why)
-        try? run(.leave(session.id))
-    }
-
     /// The job of a client that vanished goes on; what it had not sent is missed and said.
     func clientGone(_ session: ClientSession, _ error: MusterError?) {
         guard clients.removeValue(forKey: session.number) != nil else { return }
-        for id in session.sources where jobs[id]?.source === session {
-            inputEnded(id, cutShort: true)
+        for id in session.sources.sorted() where jobs[id]?.source === session {
+            sourceGone(id, forGood: error == nil)
         }
         for id in session.readers.keys { detach(session, from: id) }
         audit("disconnected", session.link.peer, error?.message ?? "")
+    }
+
+    /// A client that said goodbye sends no more inputs; one that was cut off may come back.
+    func sourceGone(_ id: JobID, forGood: Bool) {
+        guard let job = jobs[id] else { return }
+        guard recorder.store.isDurable && !forGood else { return inputEnded(id, cutShort: true) }
+        job.source = nil
+        job.sourceDue?.cancel()
+        job.sourceDue = loop.scheduleTask(in: .nanoseconds(Limits.clientReturnNanoseconds)) {
+            [weak self] in
+            self?.turn { $0.inputEnded(id, cutShort: true) }
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 import MusterCore
 package import MusterModel
+package import MusterStore
 import MusterTLS
 package import MusterTransport
 package import MusterWire
@@ -45,10 +46,22 @@ package final class Coordinator: @unchecked Sendable {
     var clients: [UInt64: ClientSession] = [:]
     /// Names of workers that left, for results that still carry their numbers.
     var workerNames: [WorkerID: String] = [:]
-    var lastJob: UInt64
+    /// Each name's number, for good.
+    var workerNumbers: [String: WorkerID] = [:]
+    var lastJob: UInt64 = 0
+    /// Jobs by the names that their submitters gave them.
+    var keys: [SubmitKey: JobID] = [:]
+    let recorder: Recorder
+    /// The disk is full: nothing is leased.
+    var isHeldForSpace = false
+    /// Final items that wait again do so because somebody asked for it.
+    var isRetrying = false
+    /// The coordinator ends: its last commit takes everything.
+    var isEnding = false
+    /// The store has failed.
+    var hasFailed = false
     /// Files of jobs; nil before the first job that has any.
     var store: FileStore?
-    private var lastWorker: UInt32 = 0
     private var lastClient: UInt64 = 0
     package weak var administrator: (any Administrator)?
     let started: Instant
@@ -61,113 +74,34 @@ package final class Coordinator: @unchecked Sendable {
     private var deadline: (at: Instant, task: Scheduled<Void>)?
     private var progressTask: RepeatedTask?
 
-    package init(loop: any EventLoop, configuration: Configuration) {
+    package init(loop: any EventLoop, configuration: Configuration, store: any Store) {
         self.loop = loop
         self.configuration = configuration
-        self.lastJob = configuration.firstJob
+        self.recorder = Recorder(store: store, loop: loop)
         self.started = configuration.clock()
         self.scheduler = Scheduler(now: started)
     }
 
     var now: Instant { configuration.clock() }
 
-    // MARK: Sessions
-
-    /// Takes over a link whose peer has said HELLO and is who its certificate says.
-    package func welcome(_ link: any Link, _ hello: Hello) {
-        loop.execute { [self] in
-            turn { _ in
-                do {
-                    try admit(link, hello)
-                } catch {
-                    let refusal = error as? MusterError ?? MusterError(.internal, "\(error)")
-                    audit("refused", link.peer, refusal.message)
-                    link.send(.refused(refusal))
-                    link.close()
-                }
-            }
-        }
-    }
-
-    private func admit(_ link: any Link, _ hello: Hello) throws {
-        guard hello.wire == Version.wire else {
-            throw MusterError(
-                .version,
-                "this coordinator (muster \(Version.program)) speaks protocol \(Version.wire), "
-                    + "the \(link.peer.role.rawValue) \(link.peer.name) "
-                    + "(muster \(hello.version.prefix(32))) "
-                    + "speaks \(hello.wire); install the same version on both")
-        }
-        switch (link.peer.role, hello.worker) {
-        case (.worker, let worker?): try admitWorker(link, worker, hello.version)
-        case (.client, nil), (.viewer, nil), (.admin, nil):
-            lastClient += 1
-            let session = ClientSession(number: lastClient, link: link, coordinator: self)
-            clients[session.number] = session
-            audit("connected", link.peer)
-            session.outbox.append(
-                .welcome(Welcome(cluster: configuration.cluster, name: link.peer.name)))
-            touch(session)
-            link.start(delegate: session, on: loop)
-        default:
-            throw MusterError(
-                .authentication,
-                "a certificate of the role \(link.peer.role.rawValue) cannot open a "
-                    + (hello.worker == nil ? "client" : "worker") + " session")
-        }
-    }
-
-    private func admitWorker(_ link: any Link, _ hello: WorkerHello, _ version: String) throws {
-        guard hello.slots > 0, hello.slots <= Limits.slotsPerWorker else {
-            throw MusterError(
-                .malformed,
-                "a worker of \(hello.slots) slots cannot join; 1 to \(Limits.slotsPerWorker) can")
-        }
-        guard hello.containment.utf8.count <= 256, version.utf8.count <= 256,
-            hello.platform.utf8.count <= Limits.nameBytes
-        else {
-            throw MusterError(.malformed, "a worker describes itself in more than 256 bytes")
-        }
-        // One live session per identity: the newer one is the one that is alive.
-        for old in workers.values where old.name == link.peer.name {
-            old.link.send(.bye("another worker joined as \(old.name)"))
-            old.link.close()
-            workerGone(old, nil, reason: "joined again")
-        }
-        lastWorker &+= 1
-        let id = WorkerID(lastWorker)
-        let session = WorkerSession(
-            id: id, link: link, hello: hello, version: version,
-            joined: configuration.wallClock(), coordinator: self)
-        workers[id] = session
-        workerNames[id] = session.name
-        audit("joined", link.peer, "\(hello.slots) slots")
-        session.outbox.append(
-            .welcome(
-                Welcome(cluster: configuration.cluster, name: session.name, worker: id)))
-        touch(session)
-        link.start(delegate: session, on: loop)
-        try run(.join(id, slots: hello.slots, platform: hello.platform))
-    }
-
     // MARK: Turns
 
     /// Everything that one event sets off; at its end readers are pumped and peers written to.
-    func turn(_ body: (Coordinator) -> Void) {
+    func turn(_ body: (Coordinator) throws -> Void) rethrows {
         loop.preconditionInEventLoop()
         turnDepth += 1
-        body(self)
-        turnDepth -= 1
-        if turnDepth == 0 { finishTurn() }
+        defer { turnDepth -= 1 }
+        try body(self)
+        if turnDepth == 1 { finishTurn() }
     }
 
     private func finishTurn() {
-        while !touchedJobs.isEmpty {
-            let ids = touchedJobs.sorted()
-            touchedJobs = []
-            for id in ids { if let job = jobs[id] { pump(job) } }
-        }
+        pumpTouched()
+        recordWhatIsDue()
+        // An embedded cluster's commit is over at once.
+        pumpTouched()
         for (_, session) in touchedWorkers.sorted(by: { $0.key < $1.key }) {
+            session.sayFreed()
             session.outbox.flush(to: session.link)
         }
         touchedWorkers.removeAll(keepingCapacity: true)
@@ -176,6 +110,14 @@ package final class Coordinator: @unchecked Sendable {
         }
         touchedClients.removeAll(keepingCapacity: true)
         scheduleDeadline()
+    }
+
+    private func pumpTouched() {
+        while !touchedJobs.isEmpty {
+            let ids = touchedJobs.sorted()
+            touchedJobs = []
+            for id in ids { if let job = jobs[id] { pump(job) } }
+        }
     }
 
     func isLive(_ session: ClientSession) -> Bool { clients[session.number] != nil }
@@ -244,20 +186,25 @@ package final class Coordinator: @unchecked Sendable {
         }
     }
 
-    /// Ends every session; for the coordinator's own end.
-    package func closeAll(_ reason: String) {
+    /// Ends every session and records everything; for the coordinator's own end.
+    package func end(_ reason: String) -> EventLoopFuture<Void> {
+        let ended = loop.makePromise(of: Void.self)
         loop.execute { [self] in
-            for session in workers.values {
-                session.link.send(.bye(reason))
-                session.link.close()
-            }
-            for session in clients.values {
-                session.link.send(.bye(reason))
-                session.link.close()
+            turn { coordinator in
+                for session in coordinator.sessionsInOrder {
+                    session.send(.bye(reason))
+                    session.close()
+                }
+                coordinator.recordAll { ended.succeed() }
             }
             deadline?.task.cancel()
             progressTask?.cancel()
-            for job in jobs.values { job.close() }
         }
+        return ended.futureResult
+    }
+
+    private var sessionsInOrder: [any Link] {
+        workers.sorted { $0.key < $1.key }.map(\.value.link)
+            + clients.sorted { $0.key < $1.key }.map(\.value.link)
     }
 }

@@ -73,6 +73,17 @@ package enum Limits {
     /// at night is there in the morning.
     package static let retentionNanoseconds: Int64 = 86_400_000_000_000
 
+    /// What nobody waits for becomes durable so long after it happened: long enough that a fast
+    /// reader has taken it before, short against what a crash would cost.
+    package static let recordNanoseconds: Int64 = 100_000_000
+    /// Between two looks whether a full disk has room.
+    package static let fullDiskRetryNanoseconds: Int64 = 1_000_000_000
+    /// After a restart leases wait so long for the workers that were there, which may still hold
+    /// the items.
+    package static let workerReturnNanoseconds: Int64 = 3_000_000_000
+    /// Inputs that a vanished client has yet to send count as lost after this.
+    package static let clientReturnNanoseconds: Int64 = 60_000_000_000
+
     /// A failed item waits at most so long for another worker than the one it failed on.
     package static let retryElsewhereNanoseconds: Int64 = 500_000_000
     /// No item counts as unusually long before it has run for so long (`--speculate`): far above

@@ -96,4 +96,9 @@ package enum StoreError: Error, Hashable, Sendable {
     case unusable(path: String, reason: String)
     /// A write, read or sync failed: what has reached the disk is unknown, nothing more is written.
     case failed(path: String, operation: String, reason: String)
+
+    /// The store takes nothing more.
+    package var isFatal: Bool {
+        if case .failed = self { true } else { false }
+    }
 }

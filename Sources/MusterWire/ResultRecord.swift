@@ -151,6 +151,10 @@ extension ResultRecord {
 
 extension ResultRecord {
     /// The worker's number in an encoded record, without decoding the rest.
+    package static func attempt(in record: ByteBuffer) -> UInt32? {
+        record.getInteger(at: record.readerIndex + 16, endianness: .little)
+    }
+
     package static func worker(in record: ByteBuffer) -> WorkerID? {
         record.getInteger(at: record.readerIndex + 20, endianness: .little, as: UInt32.self)
             .map { WorkerID($0) }

@@ -4,6 +4,7 @@
 
 import FoundationEssentials
 import MusterModel
+import MusterStore
 import MusterTLS
 import MusterTransport
 import MusterWire
@@ -241,7 +242,8 @@ final class Bench: Sendable {
                 cluster: "c1", name: "here", stateDirectory: directory.path,
                 takesPaths: takesPaths, fileCacheBytes: fileCacheBytes,
                 audit: { event in events.withLockedValue { $0.append(event) } },
-                wallClock: { CoordinatorServer.wallClock() }))
+                wallClock: { CoordinatorServer.wallClock() }),
+            store: VolatileStore(directory: directory.path))
     }
 
     var audited: [AuditEvent] { events.withLockedValue { $0 } }

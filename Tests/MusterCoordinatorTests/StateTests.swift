@@ -54,33 +54,6 @@ struct StateTests {
         #expect(throws: PrivateFileError.self) { try state.authority(now: now) }
     }
 
-    @Test("Job numbers rise across any number of restarts")
-    func jobNumbers() throws {
-        var last: UInt64 = 0
-        for jobs in [1, 3, 0, 250, 1, 1, 99, 100, 101] {
-            // A restart.
-            let state = try StateDirectory(path: directory.path)
-            var next = try state.lastJob()
-            #expect(next >= last, "numbers would be given again")
-            for _ in 0..<jobs {
-                next += 1
-                try state.recordJob(next)
-                last = next
-            }
-        }
-    }
-
-    @Test("A damaged job number stops the start instead of beginning again at 1")
-    func damagedJobNumber() throws {
-        let state = try StateDirectory(path: directory.path)
-        #expect(try state.lastJob() == 0)
-        for text in ["", "x", "-1", "18446744073709551615", "99999999999999999999"] {
-            try? FileManager.default.removeItem(atPath: directory.path + "/last-job")
-            try PrivateFile.write(Array(text.utf8), to: directory.path + "/last-job")
-            #expect(throws: (any Error).self) { try state.lastJob() }
-        }
-    }
-
     @Test("A name is given once; further machines that wish for it get numbers, also later")
     func names() throws {
         let path = directory.path + "/names"

@@ -1,6 +1,7 @@
 // Bytes at rest: inputs and results in memory and in the spool, and a disk that is not there.
 
 import MusterModel
+import MusterStore
 import MusterWire
 import NIOCore
 import Testing
@@ -23,8 +24,21 @@ struct SeededGenerator: RandomNumberGenerator {
 @Suite("Stores")
 struct StoreTests {
     let directory: TemporaryDirectory
+    let disk: VolatileStore
 
-    init() throws { directory = try TemporaryDirectory() }
+    init() throws {
+        directory = try TemporaryDirectory()
+        disk = VolatileStore(directory: directory.path)
+    }
+
+    var inputStore: InputStore { InputStore(log: disk.log(.inputs, of: JobID(1))) }
+    var resultStore: ResultStore { ResultStore(log: disk.log(.results, of: JobID(1))) }
+
+    /// Bytes of the job's results in the spool, after what was dropped has gone.
+    func spooled(_ results: inout ResultStore) -> UInt64 {
+        disk.commit(results.takeChanges(of: JobID(1))) { _ in }
+        return results.log.diskBytes
+    }
 
     static func record(_ item: Int, _ text: String = "", isPart: Bool = false) -> ByteBuffer {
         var buffer = ByteBuffer()
@@ -45,7 +59,7 @@ struct StoreTests {
 
     @Test("Inputs come back by index, from memory and from the spool, across batches")
     func inputs() throws {
-        var store = InputStore(directory: directory.path)
+        var store = inputStore
         defer { store.close() }
         let size = 1 << 20
         let perBatch = 4
@@ -81,7 +95,7 @@ struct StoreTests {
 
     @Test("A batch that does not follow the last one is refused, and so is an empty one")
     func inputsOutOfOrder() throws {
-        var store = InputStore(directory: directory.path)
+        var store = inputStore
         defer { store.close() }
         let blob = ByteBuffer(string: "ab")
         try store.append(Segment(first: 0, ends: [1, 2], blob: blob))
@@ -95,33 +109,16 @@ struct StoreTests {
 
     @Test("A spool whose directory is missing says so, for inputs and for results")
     func missingDirectory() {
-        let nowhere = directory.path + "/not/there"
-        var results = ResultStore(directory: nowhere)
-        #expect(Self.code { try results.keepPart(Self.record(0, isPart: true), of: 0) } == .system)
-        #expect(Self.code { try results.keep(Self.record(1), of: 1) } == nil)
-        #expect(Self.code { try results.spill() } == .system)
-        var spool = Spool(directory: nowhere)
-        do {
-            _ = try spool.append(ByteBuffer(string: "x"))
-            Issue.record("a spool without a directory took bytes")
-        } catch {
-            let text = "\(error)"
-            #expect(text.contains(nowhere) && text.contains("No such file"))
-        }
+        let nowhere = VolatileStore(directory: directory.path + "/not/there")
+        var results = ResultStore(log: nowhere.log(.results, of: JobID(1)))
+        #expect(Self.isFatal { try results.keepPart(Self.record(0, isPart: true), of: 0) })
+        #expect(!Self.isFatal { try results.keep(Self.record(1), of: 1) })
+        #expect(Self.isFatal { try results.record(all: true) })
     }
 
-    @Test("A spool reads what it wrote and refuses to read beyond its end")
-    func spool() throws {
-        var spool = Spool(directory: directory.path)
-        defer { spool.close() }
-        let a = try spool.append(ByteBuffer(string: "hello"))
-        let b = try spool.append(ByteBuffer(string: "world"))
-        #expect(String(buffer: try spool.read(at: b, count: 5)) == "world")
-        #expect(String(buffer: try spool.read(at: a, count: 10)) == "helloworld")
-        #expect(Self.code { _ = try spool.read(at: b, count: 6) } == .system)
-        spool.clear()
-        #expect(spool.end == 0)
-        #expect(try spool.append(ByteBuffer(string: "x")) == 0)
+    static func isFatal(_ body: () throws -> Void) -> Bool {
+        do { try body() } catch { return (error as? StoreError)?.isFatal ?? false }
+        return false
     }
 
     // MARK: Results
@@ -137,7 +134,7 @@ struct StoreTests {
 
     @Test("A million early results stay within their memory and come back from blocks")
     func million() throws {
-        var store = ResultStore(directory: directory.path)
+        var store = resultStore
         defer { store.close() }
         let count = 1_000_000
         var most = 0
@@ -150,7 +147,7 @@ struct StoreTests {
             most = max(most, store.freshBytes)
         }
         #expect(most <= Limits.earlyMemoryBytes)
-        #expect(store.spooledBytes > UInt64(Limits.earlyMemoryBytes))
+        #expect(spooled(&store) > UInt64(Limits.earlyMemoryBytes))
         for item in stride(from: 0, to: count, by: 49_999) {
             let piece = try #require(try store.pieces(of: item)?.first)
             var bytes = try store.load(piece)
@@ -158,26 +155,26 @@ struct StoreTests {
         }
         for item in 0..<count { store.drop(item..<(item + 1)) }
         #expect(store.isEmpty)
-        #expect(store.spooledBytes == 0)
+        #expect(spooled(&store) == 0)
     }
 
     @Test("Dropping a late item leaves earlier ones that were not delivered")
     func dropOutOfOrder() throws {
-        var store = ResultStore(directory: directory.path)
+        var store = resultStore
         defer { store.close() }
         for item in 0..<1000 { try store.keep(Self.record(item, "r\(item)"), of: item) }
-        try store.spill()
+        try store.record(all: true)
         for item in 1..<1000 { store.drop(item..<(item + 1)) }
         #expect(try Self.texts(&store, 0) == ["r0"])
         #expect(try store.pieces(of: 1) == nil)
         #expect(try store.pieces(of: 999) == nil)
         store.drop(0..<(0 + 1))
-        #expect(store.spooledBytes == 0)
+        #expect(spooled(&store) == 0)
     }
 
     @Test("Parts stand before their end; parts of a lost attempt are gone")
     func parts() throws {
-        var store = ResultStore(directory: directory.path)
+        var store = resultStore
         defer { store.close() }
         try store.keepPart(Self.record(3, "lost", isPart: true), of: 3)
         store.replace(3..<(3 + 1))
@@ -193,7 +190,7 @@ struct StoreTests {
     @Test("Whatever is done to it, the store answers like a dictionary", arguments: 1...6)
     func model(seed: UInt64) throws {
         var random = SeededGenerator(state: seed)
-        var store = ResultStore(directory: directory.path)
+        var store = resultStore
         defer { store.close() }
         var final: [Int: [String]] = [:]
         var open: [Int: [String]] = [:]
@@ -213,7 +210,7 @@ struct StoreTests {
                 store.replace(item..<(item + 1))
                 final[item] = nil
                 open[item] = nil
-            case 78..<82: try store.spill()
+            case 78..<82: try store.record(all: true)
             default:
                 #expect(try Self.texts(&store, item) == final[item] ?? [], "step \(step)")
                 #expect(store.parts(of: item).count == open[item]?.count ?? 0)

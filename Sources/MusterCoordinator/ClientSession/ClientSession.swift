@@ -54,14 +54,15 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
     private func handle(_ message: Message, _ coordinator: Coordinator) throws {
         switch message {
         case .request(let id, let request):
-            let answer: ControlResponse
             do {
-                answer = try self.answer(request, coordinator)
+                try self.answer(request, coordinator) { [self] answer in
+                    outbox.append(.response(id, answer))
+                    coordinator.touch(self)
+                }
             } catch let error as MusterError {
-                answer = .failed(error)
+                outbox.append(.response(id, .failed(error)))
+                coordinator.touch(self)
             }
-            outbox.append(.response(id, answer))
-            coordinator.touch(self)
         case .items(let job, let batch):
             try requireSource(job)
             try coordinator.take(batch, of: job, from: self)
@@ -92,14 +93,27 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         }
     }
 
+    /// Answers at once, or when what was asked for is on disk.
+    private func answer(
+        _ request: ControlRequest, _ coordinator: Coordinator,
+        _ say: @escaping (ControlResponse) -> Void
+    ) throws {
+        switch request {
+        case .submit(let spec, let attach, let key):
+            try require(.client, .admin, to: "submit jobs")
+            try coordinator.submit(spec, by: self, attach: attach, key: key, say)
+        case .cancel, .retry, .remove:
+            let answer = try answer(request, coordinator)
+            coordinator.recorder.whenRecorded { say(answer) }
+        default: say(try answer(request, coordinator))
+        }
+    }
+
     private func answer(
         _ request: ControlRequest, _ coordinator: Coordinator
     ) throws -> ControlResponse {
         switch request {
-        case .submit(let spec, let attach, _):
-            try require(.client, .admin, to: "submit jobs")
-            return try coordinator.submit(spec, by: self, attach: attach)
-        case .attach(let id, let items, let first, let results, let follow, _):
+        case .attach(let id, let items, let first, let results, let follow, let resume):
             let job = try readable(id, coordinator)
             let spans = try items.map { try Self.ranges($0) }
             // Results that go with their delivery are taken from whoever reads them now.
@@ -107,7 +121,7 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
             return .attached(
                 try coordinator.attach(
                     self, to: job, spans: spans, firstItem: first, results: results,
-                    follow: follow))
+                    follow: follow, resume: resume))
         case .detach(let id):
             coordinator.detach(self, from: JobID(id))
             return .done(count: 1)

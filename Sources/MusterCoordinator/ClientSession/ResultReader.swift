@@ -3,6 +3,7 @@
 /// ask for it again. Comes after `MusterCore/Merge`; the client's end is `Muster/`.
 
 import DequeModule
+import MusterCore
 import MusterModel
 import MusterTransport
 import MusterWire
@@ -23,7 +24,7 @@ final class ResultReader {
     private var attemptOfPieces: UInt32 = 0
     /// Final items in order of completion, for unordered jobs.
     private var completed = Deque<Range<Int>>()
-    private let asCompleted: Bool
+    private var asCompleted: Bool
     /// Sent and not acknowledged: items (nil = a part of one) and bytes.
     private var unacknowledged = Deque<(items: Range<Int>?, bytes: Int)>()
     private var outstanding = 0
@@ -45,6 +46,33 @@ final class ResultReader {
         // Who comes later has missed the order of completion.
         self.asCompleted =
             !job.spec.options.ordered && spans == nil && job.ready == 0 && job.results.isEmpty
+    }
+
+    /// The client was attached before: of an unordered job these are still due.
+    func takeUp(due: ItemSet) {
+        guard spans == nil else { return }
+        asCompleted = true
+        completed = Deque(due.ranges.map { $0 })
+    }
+
+    /// The client has so many pieces of this item. They stand if what is here now is of the same
+    /// attempt; otherwise it is sent from its start.
+    func takeUp(_ item: Int, pieces: Int, ofAttempt attempt: UInt32) throws {
+        let final = try job.results.pieces(of: item)
+        let there = final ?? job.results.parts(of: item)
+        guard pieces <= there.count, let first = there.first,
+            ResultRecord.attempt(in: try job.results.load(first)) == attempt
+        else { return }
+        if asCompleted {
+            guard let place = completed.firstIndex(where: { $0.contains(item) }) else { return }
+            let range = completed.remove(at: place)
+            for rest in [(item + 1)..<range.upperBound, range.lowerBound..<item]
+            where !rest.isEmpty { completed.prepend(rest) }
+            completed.prepend(item..<(item + 1))
+        } else if next != item {
+            return
+        }
+        piecesSent = pieces
     }
 
     /// An unordered job has more results.
@@ -69,8 +97,8 @@ final class ResultReader {
             guard let span = spans.first(where: { $0.upperBound > next }) else { return nil }
             next = max(next, span.lowerBound)
         }
-        if next < job.ready { return next }
-        return job.spec.options.streamsHead && next == job.ready ? next : nil
+        if next < job.readable { return next }
+        return job.spec.options.streamsHead && next == job.readable ? next : nil
     }
 
     /// Sends the pieces of one item. Returns false where it has to stop before the item's end.
@@ -82,8 +110,12 @@ final class ResultReader {
             send(part, &batch, &outbox, nameOf)
             return true
         }
-        let isFinal = asCompleted || item < job.ready
+        let isFinal = asCompleted || item < job.readable
         let pieces = isFinal ? try job.results.pieces(of: item) ?? [] : job.results.parts(of: item)
+        // A result in pieces is sent when no crash can put another one in the place of its rest.
+        if isFinal && pieces.count > 1 && piecesSent == 0 && job.mustBeRecorded(item) {
+            return false
+        }
         while piecesSent < pieces.count {
             if outstanding >= Limits.deliveryAheadBytes { return false }
             var record = try job.results.load(pieces[piecesSent])
@@ -120,7 +152,7 @@ final class ResultReader {
     private func bound(_ item: Int) -> Int {
         if asCompleted { return completed.first?.upperBound ?? item }
         let span = spans?.first { $0.contains(item) }
-        return min(job.ready, span?.upperBound ?? .max)
+        return min(job.readable, span?.upperBound ?? .max)
     }
 
     private func sent(through end: Int) {
@@ -189,8 +221,8 @@ final class ResultReader {
             if asCompleted {
                 if !completed.isEmpty { return false }
             } else if let last = spans?.last {
-                if next < last.upperBound && next < job.ready { return false }
-            } else if next < job.ready {
+                if next < last.upperBound && next < job.readable { return false }
+            } else if next < job.readable {
                 return false
             }
         }

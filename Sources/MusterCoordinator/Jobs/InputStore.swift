@@ -1,55 +1,72 @@
-/// The inputs of one streamed job: batches as they came, by index. The first ones stay in memory,
-/// further ones go to a spool; leases are cut out of them without looking at an input. What has
-/// succeeded needs no input again, so only batches with a failure in them stay for `retry`.
+/// The inputs of one streamed job: batches as they came, by index. The first ones stay in memory;
+/// those that are not done with when a commit is due, and further ones, go to the job's log. Leases
+/// are cut out of them without looking at an input. What has succeeded needs no input again, so
+/// only batches with a failure in them stay for `retry`.
 
 import DequeModule
+import MusterCore
 import MusterModel
+import MusterStore
 import MusterWire
 import NIOCore
 
 struct InputStore {
-    private enum Place {
-        case memory(Segment)
-        case file(offset: UInt64, bytes: Int)
-    }
     private struct Stored {
         var items: Range<Int>
-        var place: Place
+        var memory: Segment?
+        var place: BlockPlace?
     }
 
     /// Ascending, with gaps where batches were dropped.
     private var stored = Deque<Stored>()
     /// Entries before this one are final and stay.
     private var kept = 0
-    private var spool: Spool
+    private let log: any BlockLog
     private var memoryBytes = 0
-    /// The batch read from the spool last: leases go through it in order.
+    /// The batch read from the log last: leases go through it in order.
     private var recent: Segment?
     private(set) var count = 0
+    private(set) var bytes = 0
 
-    init(directory: String) { spool = Spool(directory: directory) }
+    /// Items below it were here at the last recording.
+    private var older = 0
+    private var unnamed: [StoredBlock] = []
+    private var dropped: [BlockPlace] = []
+    /// The disk had no room for something that rests in memory now.
+    private(set) var lacksSpace = false
 
-    /// - Throws: `.malformed` where the batch does not follow the last one, `.system` for the
-    ///   spool's disk.
+    init(log: any BlockLog) { self.log = log }
+
+    /// - Throws: `.malformed` where the batch does not follow the last one, `StoreError` for the
+    ///   log's disk.
     mutating func append(_ batch: Segment) throws {
         guard batch.first == count, batch.count > 0 else {
             throw MusterError(
                 .malformed, "items from \(batch.first) arrived where \(count) was due")
         }
-        let bytes = batch.bytes
-        if memoryBytes + bytes <= Limits.inputMemoryBytes {
-            memoryBytes += bytes
-            stored.append(Stored(items: batch.range, place: .memory(batch)))
-        } else {
-            var encoded = ByteBufferAllocator().buffer(capacity: bytes + 16)
-            batch.encode(into: &encoded)
-            let offset = try spool.append(encoded)
-            stored.append(
-                Stored(
-                    items: batch.range,
-                    place: .file(offset: offset, bytes: encoded.readableBytes)))
+        var entry = Stored(items: batch.range, memory: batch)
+        if memoryBytes + batch.bytes > Limits.inputMemoryBytes && !lacksSpace {
+            do {
+                entry.place = try write(entry)
+                entry.memory = nil
+            } catch {
+                guard case .noSpace = error else { throw error }
+                lacksSpace = true
+            }
         }
+        if entry.memory != nil { memoryBytes += batch.bytes }
+        stored.append(entry)
         count = batch.range.upperBound
+        bytes = min(bytes + batch.bytes, .max / 2)
+    }
+
+    private mutating func write(_ entry: Stored) throws(StoreError) -> BlockPlace? {
+        guard let batch = entry.memory else { return entry.place }
+        var encoded = ByteBufferAllocator().buffer(capacity: batch.bytes + 32)
+        batch.encode(into: &encoded)
+        let place = try log.append(encoded)
+        unnamed.append(StoredBlock(form: .inputs, items: entry.items, place: place))
+        return place
     }
 
     /// The batches that hold `items`, cut to them, in order.
@@ -71,29 +88,76 @@ struct InputStore {
                 kept += 1
                 continue
             }
-            if case .memory(let batch) = stored.remove(at: kept).place {
-                memoryBytes -= batch.bytes
-            }
+            let entry = stored.remove(at: kept)
+            if let batch = entry.memory { memoryBytes -= batch.bytes }
+            if let place = entry.place { dropped.append(place) }
         }
-        if stored.isEmpty { spool.clear() }
     }
 
     mutating func close() {
-        spool.close()
-        stored = []
-        kept = 0
+        self = InputStore(log: log)
     }
 
-    private mutating func batch(at position: Int) throws -> Segment {
-        switch stored[position].place {
-        case .memory(let batch): return batch
-        case .file(let offset, let bytes):
-            if let recent, recent.first == stored[position].items.lowerBound { return recent }
-            var encoded = try spool.read(at: offset, count: bytes)
-            let batch = try Segment.decode(from: &encoded)
-            recent = batch
-            return batch
+    // MARK: Recording
+
+    /// Appends batches to the log: all, or those that were here at the call before; not those
+    /// whose items are all `final`. Where the disk is full the rest stays in memory and
+    /// `lacksSpace` says so.
+    mutating func record(all: Bool, final: ItemSet) throws(StoreError) {
+        lacksSpace = false
+        do {
+            for position in stored.indices where stored[position].place == nil {
+                let items = stored[position].items
+                if !all && items.upperBound > older { break }
+                if final.containsAll(items) { continue }
+                stored[position].place = try write(stored[position])
+            }
+        } catch {
+            guard case .noSpace = error else { throw error }
+            lacksSpace = true
         }
+        older = count
+    }
+
+    /// Inputs of all items below are in the log, or their items are `final` or were before.
+    func recordedCount(final: ItemSet) -> Int {
+        for entry in stored where entry.place == nil && !final.containsAll(entry.items) {
+            return entry.items.lowerBound
+        }
+        return count
+    }
+
+    /// What was appended and dropped since the last call, for a commit.
+    mutating func takeChanges(of job: JobID) -> [StoreChange] {
+        var changes: [StoreChange] = unnamed.map { .inputs(job, $0) }
+        if !dropped.isEmpty { changes.append(.dropped(job, .inputs, dropped)) }
+        unnamed = []
+        dropped = []
+        return changes
+    }
+
+    /// Takes up what a coordinator before this one has committed.
+    mutating func restore(_ blocks: [StoredBlock], arrived: Int, bytes: Int) {
+        stored = Deque(
+            blocks.sorted { $0.items.lowerBound < $1.items.lowerBound }
+                .map { Stored(items: $0.items, place: $0.place) })
+        count = arrived
+        older = arrived
+        self.bytes = bytes
+    }
+
+    // MARK: Places
+
+    private mutating func batch(at position: Int) throws -> Segment {
+        if let batch = stored[position].memory { return batch }
+        if let recent, recent.first == stored[position].items.lowerBound { return recent }
+        guard let place = stored[position].place else {
+            throw MusterError(.internal, "a batch of inputs is neither in memory nor in its log")
+        }
+        var encoded = try log.read(place)
+        let batch = try Segment.decode(from: &encoded)
+        recent = batch
+        return batch
     }
 
     private func firstStored(reaching item: Int) -> Int {

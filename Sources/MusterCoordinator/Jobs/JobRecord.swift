@@ -3,6 +3,7 @@
 
 import MusterCore
 import MusterModel
+import MusterStore
 import MusterTransport
 import MusterWire
 import NIOCore
@@ -16,6 +17,8 @@ final class JobRecord {
     var ended: Double?
     /// The same by the monotonic clock, which retention goes by.
     var endedAt: Instant?
+    /// Its submitter's name for it.
+    var key: SubmitKey?
     var inputs: InputStore
     var results: ResultStore
     var readers: [ResultReader] = []
@@ -29,6 +32,21 @@ final class JobRecord {
     var leasedUpTo = 0
     /// Input bytes taken in, not yet credited back: (end of their items, bytes).
     var inputDebts: [(upTo: Int, bytes: Int)] = []
+    /// Final items of which no commit knows yet, and those of the commit that is under way.
+    var unrecorded = ItemSet()
+    var committing = ItemSet()
+    /// Inputs of all items below are on disk, or their items' outcomes are; and as far as the
+    /// commit under way says.
+    var recordedInputs = 0
+    var gatheredInputs = 0
+    /// Workers that keep results until they hear that those are recorded.
+    var creditors: Set<WorkerID> = []
+    /// Readers wait for the commit, so that they never see what a crash takes back.
+    let recordsFirst: Bool
+    /// The end is on disk, where there is one.
+    var isEndRecorded = false
+    /// When inputs that are still missing count as lost, if their client does not come back.
+    var sourceDue: Scheduled<Void>?
     /// Unsuccessful items by index, the first `Limits.rememberedFailures`.
     var notes: [Int: ItemNote] = [:]
     var events: [String] = []
@@ -37,13 +55,14 @@ final class JobRecord {
     /// What progress said last.
     var lastProgress: JobSummary?
 
-    init(id: JobID, spec: JobSpec, user: String, submitted: Double, directory: String) {
+    init(id: JobID, spec: JobSpec, user: String, submitted: Double, store: any Store) {
         self.id = id
         self.spec = spec
         self.user = user
         self.submitted = submitted
-        self.inputs = InputStore(directory: directory)
-        self.results = ResultStore(directory: directory)
+        self.inputs = InputStore(log: store.log(.inputs, of: id))
+        self.results = ResultStore(log: store.log(.results, of: id))
+        self.recordsFirst = store.isDurable && spec.options.keepsResults
         switch spec.workload {
         case .probe: commandText = "(probe)"
         case .function(let function):
@@ -58,10 +77,28 @@ final class JobRecord {
     /// Results leave for good with their first delivery.
     var consumes: Bool { !spec.options.keepsResults }
 
-    func note(_ event: String) {
-        guard events.count < 1000 else { return }
-        events.append(event)
+    /// The disk had no room for something of it.
+    var lacksSpace: Bool { inputs.lacksSpace || results.lacksSpace }
+
+    /// The first final item that is not on disk; `.max` where all are.
+    private var firstUnrecorded: Int {
+        min(
+            unrecorded.ranges.first?.lowerBound ?? .max,
+            committing.ranges.first?.lowerBound ?? .max)
     }
+
+    /// Of the results of all items below nothing is taken back any more.
+    var recorded: Int { min(ready, firstUnrecorded) }
+
+    /// Results of all items below may be sent.
+    var readable: Int { recordsFirst ? recorded : ready }
+
+    func isUnrecorded(_ item: Int) -> Bool {
+        unrecorded.contains(item) || committing.contains(item)
+    }
+
+    /// Whether the item's result may only be sent after the next commit.
+    func mustBeRecorded(_ item: Int) -> Bool { isUnrecorded(item) }
 
     /// The command as people wrote it, cut to what a list can show: it is in every summary.
     let commandText: String
@@ -89,6 +126,7 @@ final class JobRecord {
     }
 
     func close() {
+        sourceDue?.cancel()
         inputs.close()
         results.close()
     }

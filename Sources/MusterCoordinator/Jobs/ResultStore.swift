@@ -1,10 +1,12 @@
 /// The results of one job that have arrived and are still wanted: early ones that wait for their
-/// turn, and kept ones. New results rest in memory; when they are more than their budget, all of
-/// them move to the spool as blocks sorted by item, so that a million early results cost a few
-/// thousand block entries. Readers ask by item.
+/// turn, and kept ones. New results rest in memory; what a commit is to name, or is more than their
+/// budget, goes to the job's log as blocks sorted by item, so that a million early results cost a
+/// few thousand block entries. Readers ask by item. How results reach the disk is in
+/// `ResultStore+Recording.swift`.
 
 import MusterCore
 import MusterModel
+import MusterStore
 import MusterWire
 import NIOCore
 
@@ -12,44 +14,46 @@ struct ResultStore {
     /// Part of a result's encoded record(s).
     enum Piece {
         case memory(ByteBuffer)
-        case file(offset: UInt64, bytes: Int)
+        case stored(BlockPlace)
 
         var bytes: Int {
             switch self {
             case .memory(let buffer): buffer.readableBytes
-            case .file(_, let bytes): bytes
+            case .stored(let place): place.bytes
             }
         }
     }
 
-    /// Consecutive items whose records stand one behind the other in the spool.
-    private struct Block {
+    /// Consecutive items whose records stand one behind the other in the log.
+    struct Block {
         var items: Range<Int>
-        var offset: UInt64
-        var bytes: Int
+        var place: BlockPlace
         /// Items that were dropped: readers in order of completion leave gaps behind them.
         var gone = ItemSet()
     }
 
-    private static let itemsPerBlock = 256
-
-    private var fresh: [Int: ByteBuffer] = [:]
-    private(set) var freshBytes = 0
+    let log: any BlockLog
+    var fresh: [Int: ByteBuffer] = [:]
+    var freshBytes = 0
     /// Ascending by item, not overlapping.
-    private var blocks: [Block] = []
+    var blocks: [Block] = []
     /// Results in several pieces, or replaced after a retry.
-    private var single: [Int: [Piece]] = [:]
+    var single: [Int: [Piece]] = [:]
     /// Parts of attempts that still run.
-    private var open: [Int: [Piece]] = [:]
-    private var values = ValueStore()
-    private var spool: Spool
+    var open: [Int: [Piece]] = [:]
+    var values = ValueStore()
     /// The block read last, cut into records.
     private var recent: (items: Range<Int>, records: [ByteBuffer])?
 
-    init(directory: String) { spool = Spool(directory: directory) }
+    // What the next commit hears of; see `ResultStore+Recording.swift`.
+    var older = ItemSet()
+    var unnamedItems = ItemSet()
+    var unnamed: [StoredBlock] = []
+    var dropped: [BlockPlace] = []
+    /// The disk had no room for something that rests in memory now.
+    var lacksSpace = false
 
-    /// Bytes on disk.
-    var spooledBytes: UInt64 { spool.end }
+    init(log: any BlockLog) { self.log = log }
 
     /// No item has a result here.
     var isEmpty: Bool {
@@ -59,69 +63,35 @@ struct ResultStore {
     // MARK: Coming in
 
     /// A part of a running item's output.
-    mutating func keepPart(_ record: ByteBuffer, of item: Int) throws {
-        let offset = try spool.append(record)
-        open[item, default: []].append(.file(offset: offset, bytes: record.readableBytes))
+    mutating func keepPart(_ record: ByteBuffer, of item: Int) throws(StoreError) {
+        let piece = try write(record)
+        open[item, default: []].append(piece)
     }
 
     /// The parts so far, for a reader that follows the item while it runs.
     func parts(of item: Int) -> [Piece] { open[item] ?? [] }
 
-    mutating func keep(_ record: ByteBuffer, of item: Int) throws {
+    mutating func keep(_ record: ByteBuffer, of item: Int) throws(StoreError) {
+        release(single.removeValue(forKey: item))
         if let parts = open.removeValue(forKey: item) {
-            let offset = try spool.append(record)
-            single[item] = parts + [.file(offset: offset, bytes: record.readableBytes)]
+            let last = try write(record)
+            single[item] = parts + [last]
+            unnamedItems.insert(contentsOf: item..<(item + 1))
             return
         }
-        if !single.isEmpty { single[item] = nil }
         freshBytes += record.readableBytes
         if let old = fresh.updateValue(record, forKey: item) { freshBytes -= old.readableBytes }
         try spillIfLarge()
     }
 
-    mutating func keep(_ run: ValueRun) throws {
+    mutating func keep(_ run: ValueRun) throws(StoreError) {
         values.keep(run)
         try spillIfLarge()
     }
 
-    private mutating func spillIfLarge() throws {
-        if freshBytes + values.memoryBytes > Limits.earlyMemoryBytes { try spill() }
-    }
-
-    /// Moves everything in memory to the spool.
-    mutating func spill() throws {
-        try values.spill(to: &spool)
-        guard !fresh.isEmpty else { return }
-        var bytes = ByteBufferAllocator().buffer(capacity: freshBytes)
-        var made: [Block] = []
-        for item in fresh.keys.sorted() {
-            guard let record = fresh[item] else { continue }
-            let start = UInt64(bytes.writerIndex)
-            bytes.writeImmutableBuffer(record)
-            if isInBlock(item) {
-                single[item] = [.file(offset: spool.end + start, bytes: record.readableBytes)]
-            } else if let last = made.last, last.items.upperBound == item,
-                last.items.count < Self.itemsPerBlock,
-                last.offset + UInt64(last.bytes) == start
-            {
-                made[made.count - 1].items = last.items.lowerBound..<(item + 1)
-                made[made.count - 1].bytes += record.readableBytes
-            } else {
-                let range = item..<(item + 1)
-                made.append(Block(items: range, offset: start, bytes: record.readableBytes))
-            }
-        }
-        let base = try spool.append(bytes)
-        for i in made.indices { made[i].offset += base }
-        fresh = [:]
-        freshBytes = 0
-        if let last = blocks.last, let first = made.first,
-            last.items.upperBound > first.items.lowerBound
-        {
-            blocks.append(contentsOf: made)
-            blocks.sort { $0.items.lowerBound < $1.items.lowerBound }
-        } else {
-            blocks.append(contentsOf: made)
+    private mutating func spillIfLarge() throws(StoreError) {
+        if freshBytes + values.memoryBytes > Limits.earlyMemoryBytes && !lacksSpace {
+            try record(all: true)
         }
     }
 
@@ -137,13 +107,13 @@ struct ResultStore {
         if let recent, recent.items == block.items {
             return [.memory(recent.records[item - block.items.lowerBound])]
         }
-        var bytes = try spool.read(at: block.offset, count: block.bytes)
+        var bytes = try log.read(block.place)
         var records: [ByteBuffer] = []
         while bytes.readableBytes > 0 {
             records.append(try ResultRecord.decode(from: &bytes).encoded)
         }
         guard records.count == block.items.count else {
-            throw MusterError(.internal, "a spooled block holds \(records.count) results")
+            throw MusterError(.internal, "a stored block holds \(records.count) results")
         }
         recent = (block.items, records)
         return [.memory(records[item - block.items.lowerBound])]
@@ -152,40 +122,42 @@ struct ResultStore {
     /// Values of consecutive items that lie together, from this one on; nil where its result is
     /// none of them.
     func values(from item: Int) throws -> ValueRun? {
-        values.isEmpty ? nil : try values.run(from: item, in: spool)
+        values.isEmpty ? nil : try values.run(from: item, in: log)
     }
 
     func load(_ piece: Piece) throws -> ByteBuffer {
         switch piece {
         case .memory(let buffer): buffer
-        case .file(let offset, let bytes): try spool.read(at: offset, count: bytes)
+        case .stored(let place): try log.read(place)
         }
     }
 
     /// The reader has them and nobody will ask again.
     mutating func drop(_ items: Range<Int>) {
-        if !values.isEmpty { values.drop(items) }
+        if !values.isEmpty { dropped += values.drop(items) }
         if items.count == 1 { drop(items.lowerBound) }
-        clearIfEmpty()
+    }
+
+    /// The same for many items, wherever they lie.
+    mutating func drop(all items: ItemSet) {
+        for range in items.ranges { dropped += values.drop(range) }
+        for item in fresh.keys.filter(items.contains) { drop(item) }
+        for item in single.keys.filter(items.contains) { drop(item) }
+        for block in blocks where items.containsAll(block.items) { dropped.append(block.place) }
+        blocks.removeAll { items.containsAll($0.items) }
     }
 
     private mutating func drop(_ item: Int) {
         if let record = fresh.removeValue(forKey: item) { freshBytes -= record.readableBytes }
-        if !single.isEmpty { single[item] = nil }
+        release(single.removeValue(forKey: item))
         if let place = block(with: item) {
             blocks[place].gone.insert(contentsOf: item..<(item + 1))
             let block = blocks[place]
             if block.gone == ItemSet(block.items) {
+                dropped.append(block.place)
                 blocks.remove(at: place)
                 if recent?.items == block.items { recent = nil }
             }
-        }
-    }
-
-    private mutating func clearIfEmpty() {
-        if spool.end > 0 && blocks.isEmpty && single.isEmpty && open.isEmpty && values.isEmpty {
-            spool.clear()
-            recent = nil
         }
     }
 
@@ -198,24 +170,25 @@ struct ResultStore {
     }
 
     private mutating func replace(_ item: Int) {
-        open[item] = nil
+        release(open.removeValue(forKey: item))
         if let record = fresh.removeValue(forKey: item) { freshBytes -= record.readableBytes }
-        if isInBlock(item) { single[item] = [] } else { single[item] = nil }
+        release(single.removeValue(forKey: item))
+        if block(with: item) != nil { single[item] = [] }
     }
 
     mutating func close() {
-        spool.close()
-        fresh = [:]
-        blocks = []
-        single = [:]
-        open = [:]
-        values = ValueStore()
-        recent = nil
+        self = ResultStore(log: log)
     }
 
-    private func isInBlock(_ item: Int) -> Bool { block(with: item) != nil }
+    // MARK: Blocks
 
-    private func block(with item: Int) -> Int? {
+    mutating func release(_ pieces: [Piece]?) {
+        for case .stored(let place) in pieces ?? [] { dropped.append(place) }
+    }
+
+    func isInBlock(_ item: Int) -> Bool { block(with: item) != nil }
+
+    func block(with item: Int) -> Int? {
         var low = 0
         var high = blocks.count
         while low < high {

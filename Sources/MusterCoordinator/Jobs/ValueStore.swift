@@ -1,20 +1,24 @@
 /// Runs of values that have arrived and are still wanted, by item. A run is kept as its worker sent
 /// it and is read, cut and dropped as a whole, so ten thousand values cost one entry. New runs rest
-/// in memory; `ResultStore`, which this is a part of, says when they move to the spool.
+/// in memory; `ResultStore`, which this is a part of, says when they move to the log.
 
 import DequeModule
+import MusterCore
 import MusterModel
+import MusterStore
 import MusterWire
 import NIOCore
 
 struct ValueStore {
     private enum Place {
         case memory(ByteBuffer)
-        case file(offset: UInt64, bytes: Int)
+        case stored(BlockPlace)
     }
     private struct Entry {
         var items: Range<Int>
         var place: Place
+        /// It was here at the last recording.
+        var isOlder = false
     }
 
     /// Ascending, not overlapping. A reader in order takes them from the front.
@@ -31,43 +35,63 @@ struct ValueStore {
         entries.insert(entry, at: place(reaching: run.items.lowerBound))
     }
 
+    mutating func restore(_ block: StoredBlock) {
+        let entry = Entry(items: block.items, place: .stored(block.place), isOlder: true)
+        entries.insert(entry, at: place(reaching: block.items.lowerBound))
+    }
+
     /// The run that holds the item, from it on; nil where there is none.
-    func run(from item: Int, in spool: Spool) throws -> ValueRun? {
+    func run(from item: Int, in log: any BlockLog) throws -> ValueRun? {
         let place = place(reaching: item)
         guard place < entries.count, entries[place].items.contains(item) else { return nil }
         var bytes =
             switch entries[place].place {
             case .memory(let bytes): bytes
-            case .file(let offset, let bytes): try spool.read(at: offset, count: bytes)
+            case .stored(let place): try log.read(place)
             }
         return try ValueRun.decode(from: &bytes).slice(item..<entries[place].items.upperBound)
     }
 
-    /// Moves all that is in memory to the spool.
-    mutating func spill(to spool: inout Spool) throws {
+    /// Moves to the log what is in memory, or only what was there at the call before.
+    mutating func record(
+        all: Bool, to log: any BlockLog, _ appended: (StoredBlock) -> Void
+    ) throws(StoreError) {
         guard memoryBytes > 0 else { return }
-        var bytes = ByteBufferAllocator().buffer(capacity: memoryBytes)
-        for entry in entries {
-            if case .memory(let run) = entry.place { bytes.writeImmutableBuffer(run) }
+        for index in entries.indices {
+            guard case .memory(let run) = entries[index].place else { continue }
+            guard all || entries[index].isOlder else {
+                entries[index].isOlder = true
+                continue
+            }
+            let place = try log.append(run)
+            entries[index].place = .stored(place)
+            memoryBytes -= run.readableBytes
+            appended(StoredBlock(form: .values, items: entries[index].items, place: place))
         }
-        var offset = try spool.append(bytes)
-        for place in entries.indices {
-            guard case .memory(let run) = entries[place].place else { continue }
-            entries[place].place = .file(offset: offset, bytes: run.readableBytes)
-            offset += UInt64(run.readableBytes)
-        }
-        memoryBytes = 0
     }
 
-    /// The reader has these and nobody will ask again. A run goes with its last item.
-    mutating func drop(_ items: Range<Int>) {
+    func addInMemory(to items: inout ItemSet) {
+        guard memoryBytes > 0 else { return }
+        for entry in entries {
+            if case .memory = entry.place { items.insert(contentsOf: entry.items) }
+        }
+    }
+
+    /// The reader has these and nobody will ask again. A run goes with its last item. Returns where
+    /// those lay that were in the log.
+    mutating func drop(_ items: Range<Int>) -> [BlockPlace] {
         let first = place(reaching: items.lowerBound)
         var end = first
+        var places: [BlockPlace] = []
         while end < entries.count, entries[end].items.upperBound <= items.upperBound {
-            if case .memory(let run) = entries[end].place { memoryBytes -= run.readableBytes }
+            switch entries[end].place {
+            case .memory(let run): memoryBytes -= run.readableBytes
+            case .stored(let place): places.append(place)
+            }
             end += 1
         }
         entries.removeSubrange(first..<end)
+        return places
     }
 
     /// The first entry that ends above the item.

@@ -4,6 +4,7 @@
 import Glibc
 package import MusterModel
 package import MusterTLS
+import MusterStore
 import MusterTransport
 import MusterWire
 import NIOConcurrencyHelpers
@@ -87,14 +88,15 @@ package final class CoordinatorServer: Administrator {
         enrolContexts = TLSContextSource(
             try TLSContext.enrolmentServer(identity: identity, authority: authority.certificate))
         let loop = group.next()
-        stopped = loop.makePromise()
+        let stopped = loop.makePromise(of: Void.self)
+        self.stopped = stopped
         coordinator = Coordinator(
             loop: loop,
             configuration: .init(
                 cluster: authority.clusterID, name: options.name, stateDirectory: state.path,
-                firstJob: try state.lastJob(), audit: { audit.write($0) },
-                recordJob: { try state.recordJob($0) },
-                wallClock: { Self.wallClock() }))
+                audit: { audit.write($0) }, failed: { stopped.fail($0) },
+                wallClock: { Self.wallClock() }),
+            store: VolatileStore(directory: state.path))
         coordinator.administrator = self
     }
 
@@ -109,6 +111,8 @@ package final class CoordinatorServer: Administrator {
     private func open() async throws {
         let coordinator = coordinator
         let audit = audit
+        // What was accepted before goes on before anybody can ask for more.
+        try await coordinator.loop.submit { try coordinator.recover() }.get()
         let listener = try await Listener.start(
             host: options.listenHost, port: options.listenPort, contexts: contexts, group: group,
             opened: { link, hello in coordinator.welcome(link, hello) },
@@ -150,11 +154,13 @@ package final class CoordinatorServer: Administrator {
             return sockets
         }
         guard let sockets else { return }
-        coordinator.closeAll("the coordinator stops")
-        audit.write(AuditEvent("stopped", peer: ""))
+        let coordinator = coordinator
+        let audit = audit
         stopped.completeWithTask {
             await sockets.listener?.stop()
             try? await sockets.enrolment?.stop()
+            try await coordinator.end("the coordinator stops").get()
+            audit.write(AuditEvent("stopped", peer: ""))
         }
     }
 

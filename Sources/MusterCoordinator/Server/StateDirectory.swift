@@ -1,17 +1,14 @@
 /// The coordinator's directory: one cluster, one process. It holds the authority and the
-/// coordinator's own certificate, the tokens, the names that were given out, the last job's
-/// number and the audit log.
+/// coordinator's own certificate, the tokens, the names that were given out, the store of its jobs
+/// and the audit log.
 
 import Glibc
 import MusterModel
 package import MusterTLS
-import NIOConcurrencyHelpers
 
 package final class StateDirectory: Sendable {
     package let path: String
     private let lock: Int32
-    /// Job numbers up to here are written down as given.
-    private let reservedJobs = NIOLockedValueBox<UInt64>(0)
 
     /// Opens or makes the directory (0700) and locks it for this process.
     /// - Throws: `.conflict` where another coordinator runs on it, `.system`.
@@ -71,33 +68,4 @@ package final class StateDirectory: Sendable {
         try IdentityFiles.saveCertificate(made.certificate, to: "\(path)/authority-cert.pem")
         return made
     }
-
-    // MARK: Small files
-
-    /// The highest job number that may have been given; 0 before the first.
-    /// - Throws: `.system` for a damaged file, `PrivateFileError`: a number given twice would mix
-    ///   two jobs up.
-    package func lastJob() throws -> UInt64 {
-        let file = "\(path)/last-job"
-        guard let bytes = try PrivateFile.readIfThere(file) else { return 0 }
-        let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
-        if let number = UInt64(text), number < .max - Self.jobBlock { return number }
-        throw MusterError(
-            .system,
-            "\(file) is damaged; write a number into it that is higher than any job's so far")
-    }
-
-    /// Called with each new number before anybody hears it. Numbers are set aside in blocks, so
-    /// that a submit costs no disk write of its own; what a restart leaves of a block is skipped.
-    package func recordJob(_ id: UInt64) throws {
-        try reservedJobs.withLockedValue { reserved in
-            guard id > reserved else { return }
-            let (end, overflow) = id.addingReportingOverflow(Self.jobBlock - 1)
-            guard !overflow else { throw MusterError(.limit, "job numbers are used up") }
-            try PrivateFile.write(Array("\(end)\n".utf8), to: "\(path)/last-job")
-            reserved = end
-        }
-    }
-
-    private static let jobBlock: UInt64 = 100
 }

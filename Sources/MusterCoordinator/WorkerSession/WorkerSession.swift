@@ -19,6 +19,12 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
     /// Jobs whose spec it has.
     var learned: Set<JobID> = []
     var finishedItems = 0
+    /// It has said what it holds from before, and takes leases.
+    var hasJoined = false
+    /// Results that it keeps until they are recorded.
+    var owed: [JobID: ItemSet] = [:]
+    /// Results that it need not keep any more, to be said at the end of the turn.
+    private var freed: [JobID: ItemSet] = [:]
     /// Asked to leave by `worker stop`: it goes when it has nothing left.
     var leavesWhenDrained = false
     /// Files on their way to it; nil before the first.
@@ -39,6 +45,18 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
     }
 
     var name: String { link.peer.name }
+
+    func free(_ items: Range<Int>, of job: JobID) {
+        freed[job, default: ItemSet()].insert(contentsOf: items)
+    }
+
+    func sayFreed() {
+        guard !freed.isEmpty else { return }
+        for (job, items) in freed.sorted(by: { $0.key < $1.key }) {
+            outbox.append(.recorded(job, items.ranges.map { $0 }))
+        }
+        freed = [:]
+    }
 
     func received(_ messages: [Message], on _: any Link) {
         coordinator.turn { coordinator in
@@ -64,6 +82,10 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
     func writable(on _: any Link) { pump?.pump() }
 
     private func handle(_ message: Message, _ coordinator: Coordinator) throws {
+        if case .claim(let claims) = message { return try coordinator.take(claims, from: self) }
+        guard hasJoined else {
+            throw MusterError(.malformed, "a worker's first frame is not what it holds")
+        }
         switch message {
         case .results(let records): try coordinator.take(records, from: self)
         case .values(let runs): try coordinator.take(runs, from: self)

@@ -1,0 +1,137 @@
+/// Clients that follow jobs: attached, sent what their credit allows, and told the end.
+
+import MusterCore
+import MusterModel
+import MusterTransport
+import MusterWire
+import NIOCore
+
+extension Coordinator {
+    func attach(
+        _ session: ClientSession, to job: JobRecord, spans: [Range<Int>]?, firstItem: Int,
+        results: Bool, follow: Bool, resume: Resumption? = nil
+    ) throws -> JobSummary {
+        guard firstItem >= 0, firstItem <= Limits.itemsPerJob else {
+            throw MusterError(.usage, "item \(firstItem) is none that a job can have")
+        }
+        detach(session, from: job.id)
+        // A job whose results go with their delivery has one reader at a time: the newest.
+        if results && job.consumes {
+            for old in job.readers {
+                // The same client over a new connection has nothing to hear on the old one.
+                if resume == nil || old.session.user != session.user {
+                    let news = "job \(job.id) was attached from elsewhere"
+                    old.session.outbox.append(.refused(MusterError(.conflict, news)))
+                    touch(old.session)
+                }
+                detach(old.session, from: job.id)
+            }
+        }
+        guard let view = scheduler.view(of: job.id) else {
+            throw MusterError(.notFound, "job \(job.id) is gone")
+        }
+        let reader = addReader(
+            session, job, spans, firstItem: firstItem, results: results, follow: follow)
+        if let resume {
+            if resume.feeds { takeSource(job, session) }
+            try take(up: reader, resume)
+        }
+        touch(job.id)
+        return job.summary(view)
+    }
+
+    @discardableResult
+    private func addReader(
+        _ session: ClientSession, _ job: JobRecord, _ spans: [Range<Int>]?, firstItem: Int,
+        results: Bool, follow: Bool
+    ) -> ResultReader {
+        let reader = ResultReader(
+            session: session, job: job, firstItem: firstItem, spans: spans, follows: follow,
+            wantsResults: results)
+        job.readers.append(reader)
+        session.readers[job.id] = reader
+        startProgress()
+        return reader
+    }
+
+    /// The client was attached before: what it has is not sent again, and is dropped where nobody
+    /// else will ask for it.
+    private func take(up reader: ResultReader, _ resume: Resumption) throws {
+        let job = reader.job
+        var has = ItemSet(resume.has.compactMap(\.range))
+        if job.spec.options.ordered && reader.next > 0 { has.insert(contentsOf: 0..<reader.next) }
+        if !job.spec.options.ordered {
+            var due = ItemSet()
+            let arrived = scheduler.view(of: job.id)?.arrived ?? 0
+            for (range, _) in scheduler.outcomes(of: job.id, in: [0..<arrived]) {
+                due.insert(contentsOf: range)
+            }
+            due.subtract(has)
+            if job.recordsFirst {
+                due.subtract(job.unrecorded)
+                due.subtract(job.committing)
+            }
+            reader.takeUp(due: due)
+        }
+        if resume.pieces > 0 {
+            try reader.takeUp(reader.next, pieces: resume.pieces, ofAttempt: resume.attempt)
+        }
+        if job.consumes {
+            job.results.drop(all: has)
+            recorder.touch(job.id)
+        }
+    }
+
+    func detach(_ session: ClientSession, from id: JobID) {
+        guard let reader = session.readers.removeValue(forKey: id) else { return }
+        jobs[id]?.readers.removeAll { $0 === reader }
+    }
+
+    // MARK: Sending
+
+    /// Sends each reader of the job what its credit allows, and the end once.
+    func pump(_ job: JobRecord) {
+        followHead(of: job)
+        guard !job.readers.isEmpty, let view = scheduler.view(of: job.id) else { return }
+        for reader in job.readers {
+            touch(reader.session)
+            do {
+                try reader.pump(&reader.session.outbox) { workerNames[$0] }
+            } catch {
+                let refusal = error as? MusterError ?? MusterError(.internal, "\(error)")
+                refuse(reader.session, refusal)
+                continue
+            }
+            if reader.isAtEnd(ended: job.isEndRecorded) {
+                reader.session.outbox.append(.jobEnded(job.summary(view)))
+            }
+        }
+        let done = job.readers.filter { $0.saidEnd && !$0.follows }
+        for reader in done { reader.session.readers[job.id] = nil }
+        job.readers.removeAll { $0.saidEnd && !$0.follows }
+    }
+
+    /// `--lb`: the worker that runs the item all wait for sends its output on as it comes.
+    private func followHead(of job: JobRecord) {
+        guard job.spec.options.streamsHead, !job.readers.isEmpty,
+            let view = scheduler.view(of: job.ready, in: job.id), view.state == .running,
+            let worker = view.worker
+        else { return }
+        if let followed = job.followed, followed == (job.ready, view.attempt) { return }
+        job.followed = (job.ready, view.attempt)
+        send(.follow(job.id, item: job.ready), to: worker)
+        if let session = workers[worker] { session.outbox.flush(to: session.link) }
+    }
+
+    func acknowledge(_ bytes: UInt64, by reader: ResultReader) {
+        let job = reader.job
+        var freed = 0
+        reader.acknowledge(bytes) { items, bytes in
+            freed += bytes
+            if let items, job.consumes { job.results.drop(items) }
+        }
+        recorder.touch(job.id)
+        if freed > 0 { try? run(.delivered(job.id, bytes: freed)) }
+        touch(job.id)
+    }
+}
