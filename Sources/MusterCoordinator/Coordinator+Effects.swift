@@ -112,7 +112,7 @@ extension Coordinator {
         }
     }
 
-    private func send(_ message: Message, to worker: WorkerID) {
+    func send(_ message: Message, to worker: WorkerID) {
         guard let session = workers[worker] else { return }
         session.outbox.append(message)
         touch(session)

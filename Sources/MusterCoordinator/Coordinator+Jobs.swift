@@ -58,7 +58,7 @@ extension Coordinator {
     }
 
     /// The session sends the job's inputs from now on, if they have not ended.
-    private func takeSource(_ job: JobRecord, _ session: ClientSession) {
+    func takeSource(_ job: JobRecord, _ session: ClientSession) {
         guard case .stream = job.spec.input, scheduler.view(of: job.id)?.inputEnded != true else {
             return
         }

@@ -41,7 +41,7 @@ extension Coordinator {
     }
 
     @discardableResult
-    private func addReader(
+    func addReader(
         _ session: ClientSession, _ job: JobRecord, _ spans: [Range<Int>]?, firstItem: Int,
         results: Bool, follow: Bool
     ) -> ResultReader {

@@ -9,8 +9,8 @@ import MusterCore
 package import MusterModel
 package import MusterStore
 import MusterTLS
-package import MusterTransport
-package import MusterWire
+import MusterTransport
+import MusterWire
 package import NIOCore
 
 /// Something worth a line in the audit log: who did what, and what was refused.
@@ -62,7 +62,7 @@ package final class Coordinator: @unchecked Sendable {
     var hasFailed = false
     /// Files of jobs; nil before the first job that has any.
     var store: FileStore?
-    private var lastClient: UInt64 = 0
+    var lastClient: UInt64 = 0
     package weak var administrator: (any Administrator)?
     let started: Instant
 
