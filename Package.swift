@@ -22,6 +22,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         .target(name: "MusterModel", swiftSettings: strict),
@@ -40,6 +41,16 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "MusterStore", dependencies: ["MusterModel", nioCore], swiftSettings: strict),
+        .target(
+            name: "CChecksum", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+        // Apart from MusterStore, so that programs of users need neither SQLite nor Foundation.
+        .target(
+            name: "MusterDisk",
+            dependencies: [
+                "CChecksum", "MusterModel", "MusterStore", nioCore,
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ], swiftSettings: strict),
         .target(
             name: "MusterCoordinator",
             dependencies: [
@@ -95,6 +106,15 @@ let package = Package(
         .testTarget(
             name: "MusterWireTests", dependencies: ["MusterWire", "MusterModel", nioCore],
             swiftSettings: strict),
+        .testTarget(
+            name: "MusterStoreTests", dependencies: ["MusterStore", "MusterModel", nioCore],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MusterDiskTests",
+            dependencies: [
+                "MusterDisk", "MusterStore", "MusterModel", "CChecksum", nioCore, nioPosix,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "MusterTransportTests",
             dependencies: [

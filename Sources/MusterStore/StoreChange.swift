@@ -3,6 +3,7 @@
 
 package import MusterModel
 
+/// Changes for a job that is not there change nothing: they crossed its removal.
 package enum StoreChange: Hashable, Sendable {
     case submitted(StoredJob)
     /// Inputs arrived and are in this block.
@@ -15,7 +16,7 @@ package enum StoreChange: Hashable, Sendable {
     case results(JobID, StoredBlock)
     /// These items are final.
     case outcome(JobID, Range<Int>, ItemState)
-    /// Final items wait again: a retry.
+    /// Final items wait again, cancelled ones too: a retry.
     case again(JobID, Range<Int>)
     /// Nobody will ask for these blocks again; their bytes may go after the commit.
     case dropped(JobID, LogKind, [BlockPlace])
@@ -24,7 +25,7 @@ package enum StoreChange: Hashable, Sendable {
     /// A failure's note for `job show`, as JSON; nil takes it back.
     case note(JobID, item: Int, json: [UInt8]?)
     case event(JobID, String)
-    /// Seconds since 1970; nil = it goes on again.
+    /// Seconds since 1970; nil = it goes on again, also where the whole job was cancelled.
     case ended(JobID, at: Double?)
     /// Of the job and all that belongs to it.
     case removed(JobID)
@@ -72,7 +73,8 @@ package struct RecoveredJob: Hashable, Sendable {
     package var inputBytes = 0
     package var inputEnded = false
     package var inputCutShort = false
-    /// In the order of their first items; no two overlap.
+    /// In the order of their first items, those of the same item as they were appended: an item's
+    /// pieces are several blocks, and what a retry has made obsolete stays until it is dropped.
     package var results: [StoredBlock] = []
     /// Final items by state; ascending, disjoint.
     package var outcomes: [ItemState: [Range<Int>]] = [:]

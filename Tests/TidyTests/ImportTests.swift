@@ -14,6 +14,8 @@ struct ImportTests {
         "MusterTLS": ["COpenSSL"],
         "MusterTransport": ["MusterModel", "MusterWire", "MusterTLS"],
         "MusterStore": ["MusterModel"],
+        "CChecksum": [],
+        "MusterDisk": ["MusterModel", "MusterStore", "CChecksum"],
         "CSupervisor": [],
         "MusterWorker": [
             "MusterModel", "MusterCore", "MusterWire", "MusterTransport", "CSupervisor",
@@ -29,7 +31,7 @@ struct ImportTests {
         "Examples": ["Muster"],
         "MusterCLI": [
             "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
-            "MusterWorker", "MusterCoordinator",
+            "MusterWorker", "MusterCoordinator", "MusterStore", "MusterDisk",
         ],
     ]
 

@@ -1,0 +1,132 @@
+/// The store of a coordinator that survives: everything small in SQLite (Database/), bytes of
+/// inputs and results in checksummed files (Segments/). Commits are made durable on a thread of the
+/// store's own, DiskStore+Commit.swift.
+
+import Dispatch
+import Glibc
+import GRDB
+package import MusterModel
+package import MusterStore
+package import NIOCore
+import Synchronization
+
+package final class DiskStore: Store, Sendable {
+    package let isDurable = true
+    package let epoch: UInt64
+    let path: String
+    let segments: SegmentFolder
+    let database: DatabaseQueue
+    let callbackLoop: any EventLoop
+    let thread = DispatchQueue(label: "muster.store.commit", qos: .userInitiated)
+    let state = Mutex(State())
+
+    struct Commit: Sendable {
+        var changes: [StoreChange]
+        var done: @Sendable (Result<Void, StoreError>) -> Void
+    }
+
+    struct State {
+        var waiting: [Commit] = []
+        var isCommitting = false
+        var isClosed = false
+        /// What ended the store.
+        var failure: StoreError?
+    }
+
+    /// Opens or makes the store, and begins a new epoch.
+    /// - Parameter callbackLoop: where commits are answered.
+    /// - Throws: `unusable`, `damaged`, `noSpace` or `failed`; nothing was changed.
+    package convenience init(
+        directory: String, callbackLoop: any EventLoop
+    ) throws(StoreError) {
+        try self.init(
+            directory: directory, callbackLoop: callbackLoop,
+            segmentBytes: SegmentFolder.segmentBytes)
+    }
+
+    /// - Parameter segmentBytes: smaller ones are for tests.
+    package init(
+        directory: String, callbackLoop: any EventLoop, segmentBytes: UInt64
+    ) throws(StoreError) {
+        path = Schema.path(in: directory)
+        segments = SegmentFolder(directory: directory, segmentBytes: segmentBytes)
+        self.callbackLoop = callbackLoop
+        for folder in [directory, segments.names.root] {
+            if mkdir(folder, 0o700) != 0 && errno != EEXIST {
+                throw .system(errno, path: folder, operation: "make", needed: 4096)
+            }
+        }
+        database = try Schema.open(path)
+        try SegmentFolder.sync(folder: directory)
+        epoch = try Self.nextEpoch(database, path)
+    }
+
+    private static func nextEpoch(
+        _ database: DatabaseQueue, _ path: String
+    ) throws(StoreError) -> UInt64 {
+        do {
+            let epoch = try database.write { db in
+                try Int64.fetchOne(
+                    db,
+                    sql: "UPDATE cluster SET value = value + 1 WHERE name = 'epoch' RETURNING value"
+                )
+            }
+            guard let epoch, epoch > 0 else {
+                throw StoreError.damaged(path: path, offset: 0, reason: "the epoch is missing")
+            }
+            return UInt64(epoch)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw DatabaseFailure.atStart(error, path)
+        }
+    }
+
+    // MARK: Reading
+
+    package func recover() throws(StoreError) -> RecoveredState {
+        let found: RecoveredState
+        do {
+            found = try database.inDatabase { try StateReader($0).state() }
+        } catch let error as BadRow {
+            throw .damaged(path: path, offset: 0, reason: error.words)
+        } catch {
+            throw DatabaseFailure.atStart(error, path)
+        }
+        try segments.recover(found.jobs)
+        return found
+    }
+
+    func read(
+        _ place: BlockPlace, of kind: LogKind, of job: JobID
+    ) throws(StoreError) -> ByteBuffer {
+        try segments.read(place, of: kind, of: job)
+    }
+
+    package var diskBytes: UInt64 {
+        segments.bytes + (SegmentNames.size(of: path) ?? 0)
+            + (SegmentNames.size(of: path + "-wal") ?? 0)
+    }
+
+    // MARK: Writing
+
+    package func log(_ kind: LogKind, of job: JobID) -> any BlockLog {
+        DiskLog(self, kind, of: job)
+    }
+
+    func append(
+        _ bytes: ByteBuffer, to kind: LogKind, of job: JobID
+    ) throws(StoreError) -> BlockPlace {
+        if let failure = state.withLock(\.failure) { throw failure }
+        do {
+            return try segments.append(bytes, to: kind, of: job)
+        } catch {
+            if case .failed = error { fail(error) }
+            throw error
+        }
+    }
+
+    func fail(_ error: StoreError) {
+        state.withLock { $0.failure = $0.failure ?? error }
+    }
+}
