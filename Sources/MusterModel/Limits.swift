@@ -42,6 +42,11 @@ package enum Limits {
     /// and a half may go missing.
     package static let leaseNanoseconds: Int64 = 9_000_000_000
 
+    /// Pauses between attempts to reach a lost coordinator: from a restart's time to what people
+    /// do not mind waiting for.
+    package static let redialLeastNanoseconds: Int64 = 50_000_000
+    package static let redialMostNanoseconds: Int64 = 2_000_000_000
+
     // MARK: Jobs
 
     /// Items of one job. Indices stay far from overflow and fit JSON numbers exactly.
@@ -121,6 +126,10 @@ package enum Limits {
     package static let killGraceNanoseconds: Int64 = 1_000_000_000
     /// From TERM to KILL after a first Ctrl-C of `muster run`.
     package static let interruptGraceNanoseconds: Int64 = 5_000_000_000
+
+    /// Bytes of results that a worker keeps until the coordinator has recorded them: many times
+    /// what comes between two commits. At this much it reads no further output.
+    package static let keptResultBytes = 64 << 20
 
     // MARK: Runners
 

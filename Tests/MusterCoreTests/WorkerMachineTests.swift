@@ -176,3 +176,45 @@ struct WorkerMachineTests {
         _ = machine.handle(.stop(other, [.min..<(.max)], graceNanoseconds: .min), now: .zero)
     }
 }
+
+@Suite("A worker's machine that is held")
+struct HeldMachineTests {
+    let job = JobID(1)
+
+    @Test("Nothing starts while it is held; what comes back waits, and starts when it is over")
+    func hold() {
+        let h = WorkerMachineHarness(slots: 1)
+        h.run(.learn(job, JobRules(chunkItems: 4)))
+        h.lease(job, 0..<6)
+        h.expectStart(slot: 0, job, 0..<4)
+        h.run(.hold(true))
+        h.expect(.trim(slot: 0, chunk: 1, from: 0))
+        h.run(.returned(slot: 0, chunk: 1, [1..<4]))
+        h.expectNothing()
+        h.end(slot: 0)
+        h.expectNothing()
+        h.lease(job, 8..<9, attempt: 2)
+        h.expectNothing()
+        #expect(
+            h.machine.held.first?.runs == [
+                LeaseRun(items: 1..<6, attempt: 1), LeaseRun(items: 8..<9, attempt: 2),
+            ])
+        h.run(.hold(false))
+        h.expectStart(slot: 0, job, 1..<4)
+    }
+
+    @Test("What it holds is what is queued and what slots have not ended, by job and attempt")
+    func held() {
+        let h = WorkerMachineHarness(slots: 2)
+        h.lease(job, 0..<3)
+        h.lease(JobID(2), 7..<9, attempt: 5)
+        h.expectStart(slot: 0, job, 0..<1)
+        h.expectStart(slot: 1, job, 1..<2)
+        h.end(slot: 0)
+        h.expectStart(slot: 0, job, 2..<3)
+        let held = h.machine.held
+        #expect(held.map(\.job) == [job, JobID(2)])
+        #expect(held.first?.runs == [LeaseRun(items: 1..<3, attempt: 1)])
+        #expect(held.last?.runs == [LeaseRun(items: 7..<9, attempt: 5)])
+    }
+}

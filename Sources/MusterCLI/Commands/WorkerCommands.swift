@@ -43,6 +43,11 @@ struct JoinCommand: AsyncParsableCommand {
     var rejoin = false
     @Flag(help: "Run items as root without a warning.")
     var allowRoot = false
+    @Option(
+        help: ArgumentHelp(
+            "Running items when the coordinator stays lost: stop or finish (stop).",
+            valueName: "what"))
+    var onLost = OnLost.stop
     @Flag(help: "Return when it has joined and print the pid.")
     var background = false
 
@@ -57,7 +62,7 @@ struct JoinCommand: AsyncParsableCommand {
         if background { return try Background.start(dropping: "--background") }
         let service = WorkerService(
             slots: slots, name: name ?? Places.hostName,
-            stateDirectory: Places.stateDirectory(stateDir, kind: "worker"))
+            stateDirectory: Places.stateDirectory(stateDir, kind: "worker"), onLost: onLost.rule)
         // Before anything has threads or much memory: this process is copied.
         let nursery = try Nursery.start()
         try await service.enrol(
@@ -70,6 +75,19 @@ struct JoinCommand: AsyncParsableCommand {
                     + "--allow-root to mean it")
         }
         throw ExitStatus(try await service.serve(nursery))
+    }
+}
+
+/// The words of `--on-lost`.
+enum OnLost: String, ExpressibleByArgument, CaseIterable {
+    case stop
+    case finish
+
+    var rule: WorkerAgent.OnLost {
+        switch self {
+        case .stop: .stop
+        case .finish: .finish
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 /// A worker's life: enrol once, then connect, serve, and connect again whenever the coordinator
-/// was away, until it is told to end.
+/// was away, until it is told to end. What runs goes on in between (`WorkerAgent+Session.swift`).
 
 import FoundationEssentials
 import Glibc
+import Muster
 import MusterCoordinator
 import MusterModel
 import MusterTLS
@@ -18,6 +19,7 @@ struct WorkerService {
     /// What the worker asks to be called.
     let name: String
     let stateDirectory: String
+    let onLost: WorkerAgent.OnLost
 
     /// What the state directory remembers of the cluster.
     private struct Membership: Codable {
@@ -112,12 +114,12 @@ struct WorkerService {
             trust: try IdentityFiles.loadCertificate(from: authorityPath), role: .worker,
             clusterID: membership.cluster)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = WorkerAgent.Configuration(
+            slots: slots, directories: try workDirectories(),
+            environment: ItemEnvironment.ofThisProcess(), fileCache: "\(stateDirectory)/files")
+        configuration.onLost = onLost
         let agent = WorkerAgent(
-            loop: group.next(), nursery: nursery,
-            configuration: .init(
-                slots: slots, directories: try workDirectories(),
-                environment: ItemEnvironment.ofThisProcess(),
-                fileCache: "\(stateDirectory)/files"))
+            loop: group.next(), nursery: nursery, configuration: configuration)
         let stopping = NIOLockedValueBox(0)
         Signals.handle([SIGTERM, SIGINT]) { number in
             let count = stopping.withLockedValue { count in
@@ -145,18 +147,26 @@ struct WorkerService {
         _ membership: Membership, _ context: TLSContext, _ group: MultiThreadedEventLoopGroup,
         _ agent: WorkerAgent, _ stopping: NIOLockedValueBox<Int>
     ) async throws -> Int32 {
-        var pause = 0.1
+        var redial = Redial()
         var hasJoined = false
-        while stopping.withLockedValue({ $0 }) == 0 {
+        /// When the coordinator was lost.
+        var lost: ContinuousClock.Instant?
+        while true {
+            // What runs goes on meanwhile, so that a drain has to wait for it.
+            if stopping.withLockedValue({ $0 }) > 0, try await agent.mayLeave().get() { return 0 }
             do {
                 let (link, welcome) = try await Dialer.connect(
                     host: membership.host, port: membership.port, context: context,
                     hello: agent.hello, group: group)
-                let slotText = slots == 1 ? "1 slot" : "\(slots) slots"
-                Log.line("joined \(welcome.cluster) as \(welcome.name) with \(slotText)")
+                if let lost {
+                    Log.line("back at \(welcome.cluster) after \(Self.text(.now - lost))")
+                } else {
+                    let slotText = slots == 1 ? "1 slot" : "\(slots) slots"
+                    Log.line("joined \(welcome.cluster) as \(welcome.name) with \(slotText)")
+                }
                 Background.ready()
                 hasJoined = true
-                pause = 0.1
+                let begin = ContinuousClock.now
                 switch try await agent.serve(link, welcome).get() {
                 case .drained: return 0
                 case .refused(let error): throw error
@@ -164,14 +174,18 @@ struct WorkerService {
                     let why = error?.message ?? "the connection ended"
                     Log.line("lost the coordinator (\(why)); connecting again")
                 }
+                lost = .now
+                // One that welcomes and ends at once is not dialled without a pause.
+                if .now - begin > Redial.longest { redial = Redial() }
             } catch let error as MusterError where error.code == .unreachable {
-                if !hasJoined && pause == 0.1 { Log.line("\(error.message); trying on") }
+                if !hasJoined && redial.isFirst { Log.line("\(error.message); trying on") }
             }
-            // Jitter, so that a thousand workers do not come back in the same instant.
-            try await Task.sleep(for: .seconds(pause * Double.random(in: 0.5...1.5)))
-            pause = min(5, pause * 2)
+            try await Task.sleep(for: redial.next())
         }
-        return 0
+    }
+
+    private static func text(_ duration: Duration) -> String {
+        DurationText.text(.milliseconds(max(1, duration / .milliseconds(1))))
     }
 
     private func lockDirectory() throws -> Int32 {

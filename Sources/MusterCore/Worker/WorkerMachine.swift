@@ -28,6 +28,8 @@ package struct WorkerMachine: Sendable {
         case returned(slot: Int, chunk: UInt64, [Range<Int>])
         /// The connection is gone: others get the work, so everything here is stopped.
         case abandon(graceNanoseconds: Int64)
+        /// Nothing new starts while this holds; what runs goes on.
+        case hold(Bool)
         /// `nextDeadline` has come.
         case tick
     }
@@ -55,6 +57,7 @@ package struct WorkerMachine: Sendable {
     /// The job of what a slot gave back in this command.
     var returnedJob: JobID?
     var isAbandoned = false
+    package internal(set) var isHeld = false
     var effects: [Effect] = []
     /// When a delayed start or a look at late chunks is due; nil while nothing waits for time.
     package internal(set) var nextDeadline: Instant?
@@ -99,6 +102,7 @@ package struct WorkerMachine: Sendable {
             isAbandoned = true
             queue = WorkerQueue()
             for slot in slots.indices { end(slot, grace: grace) }
+        case .hold(let holds): hold(holds)
         case .tick: break
         }
         fill(now: now)
@@ -121,7 +125,7 @@ package struct WorkerMachine: Sendable {
     /// Free slots take the first queued items that may start now.
     private mutating func fill(now: Instant) {
         nextDeadline = nil
-        guard !isAbandoned else { return }
+        guard !isAbandoned, !isHeld else { return }
         var look = queue.look()
         while let slot = free.last, let job = queue.next(&look) {
             guard mayStart(job, now: now) else {
@@ -136,7 +140,7 @@ package struct WorkerMachine: Sendable {
 
     /// Busy slots whose items are short get their next chunk.
     private mutating func prefetch(now: Instant) {
-        guard free.isEmpty, queue.count >= slots.count else { return }
+        guard free.isEmpty, !isHeld, queue.count >= slots.count else { return }
         for slot in slots.indices where slots[slot].count == 1 && !slots[slot][0].isLate {
             var look = queue.look()
             guard let job = queue.next(&look) else { return }

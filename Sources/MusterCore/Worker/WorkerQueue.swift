@@ -30,6 +30,12 @@ struct WorkerQueue: Sendable {
     /// Runs in memory, used-up ones among them.
     var length: Int { runs.count }
     func count(of job: JobID) -> Int { countByJob[job] ?? 0 }
+    /// What is in it, in its order.
+    var open: [(job: JobID, run: LeaseRun)] {
+        runs[first...].lazy.filter { !$0.items.isEmpty }.map {
+            ($0.job, LeaseRun(items: $0.items, attempt: $0.attempt))
+        }
+    }
 
     /// Ranges that no job can have are ignored.
     mutating func append(_ run: LeaseRun, of job: JobID) {

@@ -1,6 +1,7 @@
 /// What a worker knows of one job: the parsed template, the shared part of the environment and
 /// the inputs of leased items. A lease's bytes come in, an item's launch goes out.
 
+import MusterCore
 import MusterModel
 import MusterWire
 import NIOCore
@@ -15,6 +16,9 @@ final class JobKit {
     var followed: Set<Int> = []
     /// Why its items cannot run here; each fails with it.
     var refusal: String?
+    /// Attempts whose results count no more, by item: a part of their output went to a connection
+    /// that is gone.
+    var void: [Int: UInt32] = [:]
 
     private struct Command {
         let workload: CommandWorkload
@@ -40,6 +44,34 @@ final class JobKit {
                 agent: agentEnvironment, job: workload.environment.map(\.bytes),
                 jobID: id.description, worker: worker, cpus: 1, seed: spec.options.seed))
     }
+
+    func rules(isReady: Bool) -> JobRules {
+        JobRules(
+            maxRunning: spec.options.maxPerWorker,
+            delayNanoseconds: spec.options.delayNanoseconds,
+            chunkItems: spec.options.chunkItems, isReady: isReady)
+    }
+
+    // MARK: Void attempts
+
+    /// The item is run again, elsewhere or here, where this one may still be dying.
+    func makeVoid(_ item: Int, attempt: UInt32) {
+        inputs.drop(item..<(item + 1))
+        followed.remove(item)
+        void[item] = attempt
+    }
+
+    func isVoid(_ item: Int, attempt: UInt32) -> Bool { void[item] == attempt }
+
+    /// These are over: their inputs may go, unless they came for the next attempt already.
+    func drop(_ items: Range<Int>, attempt: UInt32) {
+        guard !void.isEmpty else { return inputs.drop(items) }
+        for item in items where !isVoid(item, attempt: attempt) {
+            inputs.drop(item..<(item + 1))
+        }
+    }
+
+    // MARK: Launches
 
     /// nil = the items run in a private directory each.
     var directory: [UInt8]? { command?.workload.directory?.bytes }

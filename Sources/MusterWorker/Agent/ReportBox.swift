@@ -1,16 +1,41 @@
 /// Results on their way to the coordinator. The first one after a pause leaves at once; those that
 /// follow closely wait a little and leave together, since a TLS record and three wake-ups cost
-/// more than a small result.
+/// more than a small result. Next: `KeptResults.swift`, or the link.
 
 import MusterModel
-import MusterTransport
 import MusterWire
 import NIOCore
+
+/// Results that leave together.
+struct Reports {
+    /// Whole frames.
+    var frames = ByteBuffer()
+    /// The items that they finish, in the order of their results.
+    var runs: [Run] = []
+
+    struct Run {
+        var job: JobID
+        var items: Range<Int>
+        var attempt: UInt32
+    }
+
+    /// Notes that these items are finished by what is in it.
+    mutating func finish(_ job: JobID, _ items: Range<Int>, attempt: UInt32) {
+        if let last = runs.last, last.job == job, last.attempt == attempt,
+            last.items.upperBound == items.lowerBound
+        {
+            runs[runs.count - 1].items = last.items.lowerBound..<items.upperBound
+        } else {
+            runs.append(Run(job: job, items: items, attempt: attempt))
+        }
+    }
+}
 
 struct ReportBox {
     /// What is in it: records or runs of values.
     private let kind: Frame.Kind
     private var records = ByteBuffer()
+    private var reports = Reports()
     private var lastFlush = NIODeadline.uptimeNanoseconds(0)
     private var timer: Scheduled<Void>?
 
@@ -18,37 +43,48 @@ struct ReportBox {
 
     var bytes: Int { records.readableBytes }
 
-    mutating func append(_ record: ResultRecord) { record.encode(into: &records) }
-    mutating func append(_ run: ValueRun) { run.encode(into: &records) }
+    mutating func append(_ record: ResultRecord) {
+        record.encode(into: &records)
+        guard record.outcome != nil else { return }
+        reports.finish(
+            record.job, record.item..<(record.item + 1), attempt: record.attempt)
+    }
+
+    mutating func append(_ run: ValueRun) {
+        run.encode(into: &records)
+        reports.finish(run.job, run.items, attempt: run.attempt)
+    }
 
     /// Forgets what was not sent: its connection is gone.
     mutating func clear() {
         records.clear()
+        reports = Reports()
         timer?.cancel()
         timer = nil
     }
 
-    /// Sends what is there, or says when to come back. `later` is called on the loop once.
-    /// - Parameter isIdle: nothing runs that could add to it, so that waiting would gain nothing.
-    mutating func flush(
-        to link: any Link, on loop: any EventLoop, isIdle: Bool,
-        later: @escaping @Sendable () -> Void
-    ) {
-        guard records.readableBytes > 0 else { return }
+    /// Takes out what is due, or says when to come back. `later` is called on the loop once.
+    /// - Parameter isUrgent: nothing runs that could add to it, so that waiting would gain nothing.
+    mutating func take(
+        on loop: any EventLoop, isUrgent: Bool, later: @escaping @Sendable () -> Void
+    ) -> Reports? {
+        guard records.readableBytes > 0 else { return nil }
         let now = NIODeadline.now()
         let due = lastFlush + .nanoseconds(Limits.reportDelayNanoseconds)
-        if !isIdle && now < due && records.readableBytes < Limits.batchBytes {
+        if !isUrgent && now < due && records.readableBytes < Limits.batchBytes {
             if timer == nil { timer = loop.scheduleTask(deadline: due, later) }
-            return
+            return nil
         }
         timer?.cancel()
         timer = nil
         lastFlush = now
-        var frames = ByteBufferAllocator().buffer(
+        var taken = reports
+        taken.frames = ByteBufferAllocator().buffer(
             capacity: records.readableBytes + Frame.headerBytes)
-        frames.writeFrame(kind) { $0.writeBuffer(&records) }
+        taken.frames.writeFrame(kind) { $0.writeBuffer(&records) }
         records.clear()
-        link.send(frames)
+        reports.runs.removeAll(keepingCapacity: true)
+        return taken
     }
 
     /// The timer has come.

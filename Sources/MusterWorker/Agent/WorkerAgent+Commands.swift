@@ -96,8 +96,8 @@ extension WorkerAgent {
 
     /// Long output leaves in parts, followed output at once, so that nothing piles up here.
     private func sendPartIfDue(_ seat: SlotSeat) {
-        guard let occupant = seat.occupants.first, link != nil,
-            occupant.isFollowed || occupant.bytes >= Limits.resultPartBytes
+        guard let occupant = seat.occupants.first, number != nil,
+            occupant.isFollowed && link != nil || occupant.bytes >= Limits.resultPartBytes
         else { return }
         report(occupant.attempt, nil, stdout: occupant.stdout, stderr: occupant.stderr)
         seat.occupants[0].stdout = ByteBuffer()
@@ -126,8 +126,10 @@ extension WorkerAgent {
         let start = measured?.startMicroseconds ?? 0
         let wall = measured?.wall.wholeNanoseconds ?? 0
         if let job = jobs[attempt.job] {
-            job.inputs.drop(attempt.item..<(attempt.item + 1))
-            job.followed.remove(attempt.item)
+            if !job.isVoid(attempt.item, attempt: attempt.attempt) {
+                job.inputs.drop(attempt.item..<(attempt.item + 1))
+                job.followed.remove(attempt.item)
+            }
             let codes = job.spec.options.successCodes
             report(
                 attempt,
@@ -234,7 +236,7 @@ extension WorkerAgent {
 
     private func keep(_ directory: PrivateDirectory?, of seat: SlotSeat) {
         guard let directory else { return }
-        if link == nil { discard(directory) } else { seat.spareDirectories.append(directory) }
+        if clearing != nil { discard(directory) } else { seat.spareDirectories.append(directory) }
     }
 
     /// What cannot be removed stays; the worker's next start clears the base.

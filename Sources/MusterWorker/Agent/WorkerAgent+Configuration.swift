@@ -16,6 +16,11 @@ extension WorkerAgent {
         package var fileCache: String?
         /// Bytes of them.
         package var fileCacheBytes = Limits.fileCacheBytes
+        package var onLost = OnLost.stop
+        package var leaseNanoseconds = Limits.leaseNanoseconds
+        package var heartbeatNanoseconds = Limits.heartbeatNanoseconds
+        /// Results that are kept until they are recorded.
+        package var keptResultBytes = Limits.keptResultBytes
 
         package init(
             slots: Int, directories: PrivateDirectoryBase, environment: [[UInt8]],
@@ -29,11 +34,20 @@ extension WorkerAgent {
         }
     }
 
+    /// What becomes of running items when the coordinator was lost for longer than a lease.
+    package enum OnLost: String, Sendable, CaseIterable {
+        /// Others may have them by then: they are killed.
+        case stop
+        /// They run to their end, and their results are kept.
+        case finish
+    }
+
     /// Why a session ended.
     package enum End: Sendable {
         /// The coordinator let it go after a drain.
         case drained
-        /// The connection is gone; everything here was stopped.
+        /// The connection is gone. What runs goes on for a lease, if the coordinator records
+        /// results; otherwise everything here was stopped.
         case lost(MusterError?)
         /// The coordinator will not have it: trying again is no use.
         case refused(MusterError)

@@ -56,7 +56,7 @@ extension WorkerAgent {
             let end = WorkerMachine.Command.ended(
                 slot: seat.index, chunk: chunk.serial, part, wallNanoseconds: 0)
             // No child's full pipe holds this back: the slot stays taken until there is room.
-            if link?.isWritable ?? true { commands.append(end) } else { stalled.append(end) }
+            if hasRoom { commands.append(end) } else { stalled.append(end) }
         }
     }
 
@@ -84,13 +84,11 @@ extension WorkerAgent {
         _ attempt: AttemptID, _ outcome: Outcome?, stdout: ByteBuffer = ByteBuffer(),
         stderr: ByteBuffer = ByteBuffer(), value: ByteBuffer = ByteBuffer()
     ) {
-        guard link != nil, let number = welcome?.worker else { return }
-        reports.append(
+        guard let number else { return }
+        deliver(
             ResultRecord(
                 job: attempt.job, item: attempt.item, attempt: attempt.attempt, outcome: outcome,
                 worker: number, stdout: stdout, stderr: stderr, value: value))
-        // A long run of probes must not outgrow a frame.
-        if reports.bytes >= Limits.batchBytes { flushReports() }
     }
 
     static func wallMicroseconds() -> UInt64 {

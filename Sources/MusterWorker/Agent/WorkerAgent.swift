@@ -23,22 +23,37 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     var files: JobFiles
     var reports = ReportBox(.results)
     var values = ReportBox(.values)
+    /// Parts of output of items that run, and the ends of those.
+    var parts = ReportBox(.results)
+    var kept = KeptResults()
+    /// Parts that no connection was there for.
+    var waitingParts: [AttemptID: Reports] = [:]
+    var waitingBytes = 0
+    /// Attempts that run and of which a part was sent: the next connection knows nothing of it.
+    var begun: Set<AttemptID> = []
+    /// Some job has attempts that are void.
+    var hasVoid = false
     let runners: RunnerPool
     var outbox = Outbox()
     var commands = Deque<WorkerMachine.Command>()
     var isStepping = false
-    private var isPaused = false
+    var isPaused = false
     /// Ends of answered probes that wait for room on the connection.
     var stalled: [WorkerMachine.Command] = []
     /// Seats with launches or endings that have not been passed on.
     var unflushed: Set<Int> = []
     var timer: (due: Instant, task: Scheduled<Void>)?
-    private var heartbeat: RepeatedTask?
-    private var lastEcho = Instant.zero
-    private var beats: UInt64 = 0
-    private var ending: (reason: MusterError?, promise: EventLoopPromise<End>)?
-    private var serving: EventLoopPromise<End>?
-    private var wasDrained = false
+    var pulse: WorkerPulse
+    var serving: EventLoopPromise<End>?
+    /// Ends the lease of a connection that was cut; nil while there is one.
+    var apart: Scheduled<Void>?
+    /// What follows when nothing runs here any more; nil = nothing is being ended.
+    var clearing: [() -> Void]?
+    /// Nothing of what was learned or kept outlives the clearing.
+    var forgets = false
+    var wasDrained = false
+    var wantsDrain = false
+    var isStopping = false
 
     package init(loop: any EventLoop, nursery: Nursery, configuration: Configuration) {
         self.loop = loop
@@ -47,6 +62,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         self.files = JobFiles(
             path: configuration.fileCache, limit: configuration.fileCacheBytes)
         self.machine = WorkerMachine(slots: configuration.slots)
+        self.pulse = WorkerPulse(leaseNanoseconds: configuration.leaseNanoseconds)
         self.seats = (0..<machine.slotCount).map { SlotSeat(index: $0) }
         runners = RunnerPool(loop: loop, nursery: nursery, configuration: configuration)
         runners.owner = self
@@ -56,37 +72,6 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         Hello(
             worker: WorkerHello(
                 slots: configuration.slots, containment: configuration.containment))
-    }
-
-    // MARK: A session
-
-    /// Serves one connection. The future comes when it has ended and nothing runs here any more.
-    package func serve(_ link: any Link, _ welcome: Welcome) -> EventLoopFuture<End> {
-        loop.flatSubmit { [self] in
-            let promise = loop.makePromise(of: End.self)
-            serving = promise
-            self.link = link
-            self.welcome = welcome
-            wasDrained = false
-            isPaused = false
-            lastEcho = Self.now
-            startHeartbeat()
-            link.start(delegate: self, on: loop)
-            return promise.futureResult
-        }
-    }
-
-    /// Asks to leave: running items end, queued ones go elsewhere, then `serve` ends.
-    package func drain() {
-        loop.execute { [self] in link?.send(.drain) }
-    }
-
-    /// Stops everything now.
-    package func stop() {
-        loop.execute { [self] in
-            wasDrained = true
-            link?.close()
-        }
     }
 
     /// Gives up the supervisors; for the worker's own end. The future comes when no runner is left.
@@ -102,35 +87,16 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
     }
 
-    private func startHeartbeat() {
-        heartbeat?.cancel()
-        let period = TimeAmount.nanoseconds(Limits.heartbeatNanoseconds)
-        heartbeat = loop.scheduleRepeatedTask(initialDelay: period, delay: period) {
-            [weak self] task in
-            guard let self, let link else { return task.cancel() }
-            // Also true after this process was stopped for a while: its items are others' now.
-            if Self.now.nanoseconds(since: lastEcho) > Limits.leaseNanoseconds {
-                ended(
-                    MusterError(
-                        .unreachable, "the coordinator was silent for longer than the lease"))
-                link.close()
-                return
-            }
-            beats &+= 1
-            link.send(.heartbeat(beats))
-        }
-    }
-
     // MARK: From the coordinator
 
     package func received(_ messages: [Message], on link: any Link) {
         guard self.link === link else { return }
-        for message in messages {
+        // After an end nothing counts, even if it was already on its way.
+        for message in messages where self.link === link {
             do {
                 try handle(message)
             } catch {
-                let refusal = error as? MusterError ?? MusterError(.internal, "\(error)")
-                ended(refusal)
+                end(error as? MusterError ?? MusterError(.internal, "\(error)"))
                 link.close()
                 return
             }
@@ -140,41 +106,38 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
 
     private func handle(_ message: Message) throws {
         switch message {
-        case .learn(let id, let spec):
-            let job = try JobKit(
-                id: id, spec: spec, worker: welcome?.name ?? "",
-                agentEnvironment: configuration.environment)
-            jobs[id] = job
-            let isReady = prepare(job)
-            step(
-                .learn(
-                    id,
-                    JobRules(
-                        maxRunning: spec.options.maxPerWorker,
-                        delayNanoseconds: spec.options.delayNanoseconds,
-                        chunkItems: spec.options.chunkItems, isReady: isReady)))
+        case .learn(let id, let spec): try learn(id, spec)
         case .lease(let id, let runs, let batches):
             guard let job = jobs[id] else {
                 throw MusterError(.malformed, "a lease of job \(id), which is unknown here, came")
             }
             for batch in batches { job.inputs.append(batch) }
+            // A result that it had before does not count any more.
+            kept.recorded(id, runs.map(\.items))
             step(.lease(id, runs))
         case .revoke(let id, let ranges): step(.revoke(id, ranges))
         case .stop(let id, let ranges, let grace):
+            kept.recorded(id, ranges)
             step(.stop(id, ranges, graceNanoseconds: grace))
-        case .retire(let id): step(.retire(id))
+        case .recorded(let id, let ranges): kept.recorded(id, ranges)
+        case .retire(let id):
+            kept.forget(id)
+            step(.retire(id))
         case .follow(let id, let item): follow(item, of: id)
         case .file(let part): try take(part)
         case .noFile(let digest, let reason): lacks(digest, reason)
-        case .heartbeat: lastEcho = Self.now
+        case .heartbeat(let count): pulse.echoed(count)
         case .drained:
             wasDrained = true
             link?.close()
         case .refused(let error):
-            ended(error)
+            let link = link
+            end(error)
             link?.close()
         case .bye(let reason):
-            ended(MusterError(.unreachable, reason))
+            // It stops, and may be started again.
+            let link = link
+            cut(MusterError(.unreachable, reason))
             link?.close()
         default:
             throw MusterError(.malformed, "the coordinator sent a frame that workers never get")
@@ -183,62 +146,23 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
 
     package func closed(_ error: MusterError?, on link: any Link) {
         guard self.link === link else { return }
-        ended(error)
+        if wasDrained { end(error) } else { cut(error) }
     }
 
     package func writable(on link: any Link) {
         guard self.link === link else { return }
-        if isPaused {
-            isPaused = false
-            for seat in seats { seat.setReading(true) }
-            runners.setReading(true)
-        }
-        if !stalled.isEmpty {
-            releaseStalled()
-            finishTurn()
-        }
+        finishTurn()
     }
 
-    /// Slots of probes whose answers have left are free again.
-    private func releaseStalled() {
-        let ends = stalled
-        stalled = []
-        for end in ends { step(end) }
-    }
-
-    /// The session is over: what runs is killed, and when it is gone `serve` comes back.
-    private func ended(_ error: MusterError?) {
-        guard let promise = serving else { return }
-        serving = nil
-        link = nil
-        heartbeat?.cancel()
-        reports.clear()
-        files.clear()
-        values.clear()
-        if isPaused {
-            for seat in seats { seat.setReading(true) }
-            runners.setReading(true)
-        }
-        for seat in seats { removeSpares(of: seat) }
-        ending = (error, promise)
-        step(.abandon(graceNanoseconds: 0))
-        releaseStalled()
-        finishIfIdle()
-    }
-
-    private func finishIfIdle() {
-        guard let (reason, promise) = ending, machine.runningCount == 0 else { return }
-        ending = nil
-        jobs = [:]
-        runners.forgetAll()
-        machine = WorkerMachine(slots: configuration.slots)
-        if wasDrained {
-            promise.succeed(.drained)
-        } else if let reason, reason.code == .authentication || reason.code == .version {
-            promise.succeed(.refused(reason))
-        } else {
-            promise.succeed(.lost(reason))
-        }
+    private func learn(_ id: JobID, _ spec: JobSpec) throws {
+        // It may come again behind a claim.
+        guard jobs[id] == nil else { return }
+        let job = try JobKit(
+            id: id, spec: spec, worker: welcome?.name ?? "",
+            agentEnvironment: configuration.environment)
+        jobs[id] = job
+        let isReady = prepare(job)
+        step(.learn(id, job.rules(isReady: isReady)))
     }
 
     // MARK: Leaving
@@ -248,29 +172,42 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
             tellEnded(seats[place])
             seats[place].flush()
         }
-        finishIfIdle()
-        guard let link else { return }
+        finishClearing()
         flushReports()
-        outbox.flush(to: link)
-        if !isPaused && !link.isWritable {
-            isPaused = true
-            for seat in seats { seat.setReading(false) }
-            runners.setReading(false)
-        }
-        // Room may have come back before anybody waited for it.
-        if !stalled.isEmpty && link.isWritable { loop.execute { [self] in writable(on: link) } }
+        if let link { outbox.flush(to: link) }
+        sendKept()
+        setReading()
     }
 
-    func flushReports() {
-        guard let link else { return }
-        let isIdle = machine.runningCount == 0
-        reports.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
-            self?.reports.timerFired()
-            self?.flushReports()
+    /// Whether output of items may come: it can be sent on, or kept.
+    var hasRoom: Bool {
+        if clearing != nil { return true }
+        return link?.isWritable ?? true
+            && kept.bytes + waitingBytes < configuration.keptResultBytes
+    }
+
+    /// Output that can neither leave nor be kept stays where it is.
+    private func setReading() {
+        let hasRoom = hasRoom
+        if isPaused == hasRoom {
+            isPaused = !hasRoom
+            for seat in seats { seat.setReading(hasRoom) }
+            runners.setReading(hasRoom)
         }
-        values.flush(to: link, on: loop, isIdle: isIdle) { [weak self] in
-            self?.values.timerFired()
-            self?.flushReports()
+        // Not from within, for their ends may start the next.
+        if hasRoom && !stalled.isEmpty {
+            loop.execute { [self] in
+                guard self.hasRoom else { return }
+                releaseStalled()
+                finishTurn()
+            }
         }
+    }
+
+    /// Slots of probes whose answers have left are free again.
+    func releaseStalled() {
+        let ends = stalled
+        stalled = []
+        for end in ends { step(end) }
     }
 }

@@ -79,6 +79,14 @@ struct JobFiles {
         return news
     }
 
+    func hasAll(of id: JobID) -> Bool { lacking[id] == nil }
+
+    /// The connection is another one: what is still wanted has to be asked for again.
+    mutating func askAgain() -> [String] {
+        incoming = nil
+        return wishes.keys.sorted()
+    }
+
     mutating func forget(_ id: JobID) { lacking[id] = nil }
 
     /// - Parameter needed: contents that jobs here go on with.

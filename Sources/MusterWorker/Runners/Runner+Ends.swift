@@ -26,8 +26,23 @@ extension Runner {
         if life.verdicts.isEmpty {
             died(life, end, culprits, outstanding, first, stderr)
         }
+        settleHalves(life, end, stderr)
         returnHarmless(life.trimsDue.map(\.chunk))
         goOn()
+    }
+
+    /// Items that had reported a part of their value: run again under the same attempt, a second
+    /// value would be mixed with the first.
+    private func settleHalves(_ life: RunnerLife, _ end: RunnerEnd, _ stderr: ByteBuffer) {
+        var fault = life.fault ?? Self.fault(of: end)
+        fault.words += "; a part of this item's value had left"
+        fault.stderr = stderr
+        for chunk in work.chunks {
+            for (item, early) in chunk.early.sorted(by: { $0.key < $1.key })
+            where early.hasLeft && chunk.left.contains(item) {
+                settle(item, of: chunk, fault, end)
+            }
+        }
     }
 
     private func died(

@@ -53,7 +53,7 @@ extension Runner {
             guard work.holds(item, in: serial), let chunk = work.chunk(of: serial) else {
                 throw Self.stranger(item)
             }
-            if chunk.early[item] == nil { chunk.early[item] = RunnerChunk.Early() }
+            chunk.early[item, default: RunnerChunk.Early()].hasLeft = true
             pool.report(nil, item, of: chunk, value: bytes)
         case .trimmed(let serial, let end): try trimmed(serial, end)
         case .beat: break

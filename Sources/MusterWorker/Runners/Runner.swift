@@ -194,7 +194,7 @@ final class Runner: RunnerProcessOwner {
 
     /// These items were reported.
     func over(_ chunk: RunnerChunk, _ items: Range<Int>, wallNanoseconds: UInt64) {
-        chunk.job.kit.inputs.drop(items)
+        chunk.job.kit.drop(items, attempt: chunk.chunk.attempt)
         pool.ended(chunk, items, wallNanoseconds: wallNanoseconds)
         closeIfOver(chunk)
     }

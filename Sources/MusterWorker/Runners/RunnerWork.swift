@@ -33,6 +33,8 @@ final class RunnerChunk {
     struct Early {
         var stdout = ByteBuffer()
         var stderr = ByteBuffer()
+        /// A part of its value was reported: this attempt cannot be run again.
+        var hasLeft = false
     }
 
     init(slot: Int, chunk: Chunk, job: RunnerJob, runner: Runner) {

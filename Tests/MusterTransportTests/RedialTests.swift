@@ -1,0 +1,22 @@
+// When a lost coordinator is tried again.
+
+import MusterTransport
+import Testing
+
+@Suite("Redialling")
+struct RedialTests {
+    @Test("The first try comes at once, the others after pauses that double up to two seconds")
+    func pauses() {
+        var redial = Redial()
+        #expect(redial.isFirst)
+        #expect(redial.next() == .zero)
+        #expect(!redial.isFirst)
+        var most = Duration.milliseconds(50)
+        for _ in 0..<12 {
+            let pause = redial.next()
+            #expect(pause <= most && pause >= most / 2)
+            most = min(2 * most, .seconds(2))
+        }
+        #expect(most == Redial.longest)
+    }
+}
