@@ -78,7 +78,7 @@ let package = Package(
             name: "MusterCLI",
             dependencies: [
                 "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
-                "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
+                "MusterStore", "MusterDisk", "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),

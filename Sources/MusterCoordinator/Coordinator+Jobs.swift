@@ -57,10 +57,20 @@ extension Coordinator {
         recorder.whenRecorded { answer(.submitted(job: id.rawValue)) }
     }
 
+    /// All inputs and their end are on disk, as soon as they are.
+    func sayInputsRecorded(_ id: JobID, to source: ClientSession) {
+        guard recorder.store.isDurable else { return }
+        recorder.whenRecorded { [self] in
+            source.outbox.append(.inputRecorded(id, upTo: Limits.itemsPerJob))
+            touch(source)
+        }
+    }
+
     /// The session sends the job's inputs from now on, if they have not ended.
     func takeSource(_ job: JobRecord, _ session: ClientSession) {
-        guard case .stream = job.spec.input, scheduler.view(of: job.id)?.inputEnded != true else {
-            return
+        guard case .stream = job.spec.input else { return }
+        guard scheduler.view(of: job.id)?.inputEnded != true else {
+            return sayInputsRecorded(job.id, to: session)
         }
         job.source?.sources.remove(job.id)
         job.sourceDue?.cancel()
@@ -109,6 +119,7 @@ extension Coordinator {
 
     func inputEnded(_ id: JobID, cutShort: Bool) {
         guard let job = jobs[id] else { return }
+        if let source = job.source { sayInputsRecorded(id, to: source) }
         job.source = nil
         job.sourceDue?.cancel()
         job.sourceDue = nil

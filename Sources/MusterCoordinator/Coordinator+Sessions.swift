@@ -86,14 +86,12 @@ extension Coordinator {
                     epoch: recorder.store.epoch, records: recorder.store.isDurable)))
         touch(session)
         link.start(delegate: session, on: loop)
+        recorder.add(.present(id, true))
         // Where results are recorded, it first says what it holds from before.
-        if !recorder.store.isDurable { try join(session) }
-    }
-
-    func join(_ session: WorkerSession) throws {
-        session.hasJoined = true
-        try run(.join(session.id, slots: session.hello.slots, platform: session.hello.platform))
-        recorder.add(.present(session.id, true))
+        session.mustClaim = recorder.store.isDurable
+        try run(
+            .join(
+                id, slots: hello.slots, platform: hello.platform, claims: session.mustClaim))
     }
 
     /// A worker's name keeps its number for good, so that results and leases of before a cut or a

@@ -45,10 +45,10 @@ extension Coordinator {
 
     /// What a worker holds from before its connection was cut, or the coordinator restarted.
     func take(_ claims: [Claim], from session: WorkerSession) throws {
-        guard !session.hasJoined, recorder.store.isDurable else {
+        guard session.mustClaim else {
             throw MusterError(.malformed, "a worker says what it holds once, as its first word")
         }
-        try join(session)
+        session.mustClaim = false
         for claim in claims { try run(.claim(session.id, claim.job, claim.runs)) }
         try run(.claimed(session.id))
         let held = scheduler.view(of: session.id)?.held ?? 0

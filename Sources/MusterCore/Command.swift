@@ -80,22 +80,6 @@ package enum Command: Sendable {
     case resume(WorkerID)
     /// `nextDeadline` has come.
     case tick
-    case restore(JobID, JobOptions, RestoredItems)
-    case expect(Set<WorkerID>, until: Instant)
-    case claim(WorkerID, JobID, [LeaseRun])
-    case claimed(WorkerID)
-    case hold(Bool)
-}
-
-package struct RestoredItems: Hashable, Sendable {
-    package var arrived = 0
-    package var inputEnded = false
-    package var inputBytes = 0
-    package var stopped = false
-    package var cancelled: [Range<Int>] = []
-    package var outcomes: [ItemState: [Range<Int>]] = [:]
-    package var firstAttempt: UInt32
-    package init(firstAttempt: UInt32) { self.firstAttempt = firstAttempt }
 }
 
 package enum Effect: Hashable, Sendable {
@@ -127,7 +111,6 @@ package enum Effect: Hashable, Sendable {
     case disconnect(WorkerID)
     /// A draining worker holds nothing any more.
     case drained(WorkerID)
-    case adopted(WorkerID, JobID)
 }
 
 package enum ConcludeCause: Hashable, Sendable {
@@ -144,7 +127,7 @@ extension Effect {
             .again(let job, _), .conclude(let job, _, _), .ready(let job, _), .ended(let job),
             .retire(_, let job):
             job
-        case .keep, .keepPart, .refuse, .disconnect, .drained, .adopted: nil
+        case .keep, .keepPart, .refuse, .disconnect, .drained: nil
         }
     }
 }

@@ -94,7 +94,6 @@ package struct Scheduler: Sendable {
             released(worker, job, ranges)
         case .drain(let worker): drain(worker)
         case .resume(let worker): resume(worker)
-        case .restore, .expect, .claim, .claimed, .hold: break
         case .tick:
             if now >= expiryCheck { expire(now: now) }
         }

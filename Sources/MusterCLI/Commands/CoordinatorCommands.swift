@@ -4,7 +4,9 @@ import ArgumentParser
 import Glibc
 import Muster
 import MusterCoordinator
+import MusterDisk
 import MusterModel
+import MusterStore
 import MusterTLS
 import MusterTransport
 import MusterWire
@@ -50,13 +52,21 @@ struct CoordinatorStart: AsyncParsableCommand {
             options: .init(
                 listenHost: address.host, listenPort: address.port, enrolHost: enrol?.host,
                 enrolPort: enrol?.port, name: name ?? Places.hostName),
-            state: state, group: group
+            state: state, group: group, store: { try Self.store(in: state.path, $0) }
         ) { event in Log.event(event) }
         Signals.handle([SIGINT, SIGTERM]) { _ in server.stop() }
         try saveAdminProfile(server, address)
         announce(server, address)
         Background.ready()
         try await server.whenStopped.get()
+    }
+
+    private static func store(in directory: String, _ loop: any EventLoop) throws -> any Store {
+        do {
+            return try DiskStore(directory: directory, callbackLoop: loop)
+        } catch {
+            throw MusterError(.system, error.words)
+        }
     }
 
     /// The coordinator's own user may use it at once.

@@ -4,7 +4,7 @@
 import Glibc
 package import MusterModel
 package import MusterTLS
-import MusterStore
+package import MusterStore
 import MusterTransport
 import MusterWire
 import NIOConcurrencyHelpers
@@ -58,19 +58,23 @@ package final class CoordinatorServer: Administrator {
     }
     private let sockets = NIOLockedValueBox(Sockets())
 
+    /// - Parameter store: makes what outlives the coordinator; its commits are answered on the
+    ///   loop that it is given.
     /// - Throws: `MusterError`, `TLSError`, `PrivateFileError`, each saying what to do.
     package static func start(
         options: Options, state: StateDirectory, group: any EventLoopGroup,
+        store: (any EventLoop) throws -> any Store,
         echo: @escaping @Sendable (AuditEvent) -> Void
     ) async throws -> CoordinatorServer {
         let server = try CoordinatorServer(
-            options: options, state: state, group: group, echo: echo)
+            options: options, state: state, group: group, store: store, echo: echo)
         try await server.open()
         return server
     }
 
     private init(
         options: Options, state: StateDirectory, group: any EventLoopGroup,
+        store: (any EventLoop) throws -> any Store,
         echo: @escaping @Sendable (AuditEvent) -> Void
     ) throws {
         self.options = options
@@ -96,7 +100,7 @@ package final class CoordinatorServer: Administrator {
                 cluster: authority.clusterID, name: options.name, stateDirectory: state.path,
                 audit: { audit.write($0) }, failed: { stopped.fail($0) },
                 wallClock: { Self.wallClock() }),
-            store: VolatileStore(directory: state.path))
+            store: try store(loop))
         coordinator.administrator = self
     }
 

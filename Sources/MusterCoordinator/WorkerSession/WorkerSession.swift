@@ -19,8 +19,8 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
     /// Jobs whose spec it has.
     var learned: Set<JobID> = []
     var finishedItems = 0
-    /// It has said what it holds from before, and takes leases.
-    var hasJoined = false
+    /// It has yet to say what it holds from before.
+    var mustClaim = false
     /// Results that it keeps until they are recorded.
     var owed: [JobID: ItemSet] = [:]
     /// Results that it need not keep any more, to be said at the end of the turn.
@@ -83,7 +83,7 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
 
     private func handle(_ message: Message, _ coordinator: Coordinator) throws {
         if case .claim(let claims) = message { return try coordinator.take(claims, from: self) }
-        guard hasJoined else {
+        guard !mustClaim else {
             throw MusterError(.malformed, "a worker's first frame is not what it holds")
         }
         switch message {
