@@ -68,8 +68,10 @@ package enum Command: Sendable {
     case forget(JobID)
     /// So many kept bytes have left for their reader.
     case delivered(JobID, bytes: Int)
-    /// `platform`: what its machine is, as `linux-x86_64`.
-    case join(WorkerID, slots: Int, platform: String = Platform.here)
+    /// `platform`: what its machine is, as `linux-x86_64`. `claims`: it takes no leases before
+    /// `claimed`, so that none is of what it has already.
+    case join(
+        WorkerID, slots: Int, platform: String = Platform.here, claims: Bool = false)
     /// The worker's connection ended or it said goodbye.
     case leave(WorkerID)
     case heartbeat(WorkerID)
@@ -78,6 +80,18 @@ package enum Command: Sendable {
     case released(WorkerID, JobID, [Range<Int>])
     case drain(WorkerID)
     case resume(WorkerID)
+    /// A job from before this coordinator was started, as far as it was recorded.
+    case restore(JobID, JobOptions, RestoredItems)
+    /// Nothing of restored jobs is leased before each of these workers has claimed what it holds
+    /// of them, or the time has come. New jobs do not wait.
+    case expect(Set<WorkerID>, until: Instant)
+    /// What the worker holds of a job since before its connection was cut, in the order in which
+    /// it starts items. Nothing = it knows the job.
+    case claim(WorkerID, JobID, [LeaseRun])
+    /// The worker has claimed all that it holds.
+    case claimed(WorkerID)
+    /// true: nothing is leased, as there is no room for results; false: it goes on.
+    case hold(Bool)
     /// `nextDeadline` has come.
     case tick
 }
@@ -111,6 +125,9 @@ package enum Effect: Hashable, Sendable {
     case disconnect(WorkerID)
     /// A draining worker holds nothing any more.
     case drained(WorkerID)
+    /// The worker need not be told about the job: it holds what it claimed of it, except for what
+    /// a `stop` names.
+    case adopted(WorkerID, JobID)
 }
 
 package enum ConcludeCause: Hashable, Sendable {
@@ -125,7 +142,7 @@ extension Effect {
         switch self {
         case .lease(_, let job, _), .revoke(_, let job, _), .stop(_, let job, _, _),
             .again(let job, _), .conclude(let job, _, _), .ready(let job, _), .ended(let job),
-            .retire(_, let job):
+            .retire(_, let job), .adopted(_, let job):
             job
         case .keep, .keepPart, .refuse, .disconnect, .drained: nil
         }

@@ -30,6 +30,7 @@ extension Scheduler {
         }
         expect(
             offered == jobs.values.reduce(0) { $0 + $1.leasable }, "offered items are miscounted")
+        expect(expected.isEmpty == (expectedUntil == nil), "nobody is waited for, or for ever")
         expect(hungry.isEmpty && !wakesIdle, "somebody was to be looked at and was not")
         expect(effects.isEmpty, "effects were kept back")
         expect(idle.order.allSatisfy { workers[$0.id] != nil }, "a worker that is gone idles")
@@ -49,8 +50,9 @@ extension Scheduler {
         expect(idle.contains(worker.id) == worker.hasRoom, "free slots and rank differ")
         expect(queues.contains(worker.id) == (worker.queued > 0), "queue and rank differ")
         expect(
-            held.allSatisfy {
-                $0.count <= worker.slots + Limits.prefetchArrayItems
+            worker.held.allSatisfy { id, held in
+                held.count - (jobs[id]?.adopted(in: held.ranges) ?? 0)
+                    <= worker.slots + Limits.prefetchArrayItems
             }, "holds more than it may queue")
         expect(held.isEmpty || !worker.drainedSaid, "called drained with items left")
         for job in worker.held.keys {
@@ -69,14 +71,18 @@ extension Scheduler {
         }
         var seen = job.waiting
         var parts = job.waiting.count
+        var adopted = 0
         for worker in workers.values {
             guard let held = worker.held[job.id] else { continue }
             seen.formUnion(held.ranges)
             parts += held.count
+            let adoptedHere = job.adopted(in: held.ranges)
+            adopted += adoptedHere
             let limit = job.options.maxPerWorker ?? .max
             expect(held.limit == min(limit, worker.slots), "fills more slots than it may")
             expect(
-                job.options.reportsRuns || held.count <= held.limit + Limits.prefetchItems,
+                job.options.reportsRuns
+                    || held.count - adoptedHere <= held.limit + Limits.prefetchItems,
                 "more of it is queued than may be")
         }
         parts -= job.secondLeases
@@ -97,10 +103,12 @@ extension Scheduler {
         expect(job.leasable == 0 || job.inRotation, "leasable but not in the rotation")
         expect(job.bufferedBytes >= 0, "buffered bytes are negative")
         expect(
-            job.heldCount + job.secondLeases <= job.options.maxRunning ?? .max,
+            job.heldCount + job.secondLeases - adopted <= job.options.maxRunning ?? .max,
             "more is out than may run")
         expect(job.cancelledPart(of: job.waiting).isEmpty, "a cancelled item waits")
-        for worker in workers.values where worker.room(for: job) > 0 && job.leasable > 0 {
+        broken += attemptViolations(of: job)
+        for worker in workers.values
+        where worker.room(for: job) > 0 && job.leasable > 0 && !isHeld {
             let avoiding = suitable(for: job).workers > 1 ? job.avoiding[worker.id] : nil
             let suitable = job.waiting.subtracting(avoiding ?? ItemSet())
             expect(suitable.isEmpty, "an item waits while a slot of \(worker.id) is free")
@@ -118,6 +126,33 @@ extension Scheduler {
         for (item, failures) in job.failures {
             expect(failures <= job.options.retries, "item \(item) was retried too often")
         }
+        return broken
+    }
+
+    /// An adopted attempt is an older one than all that are leased, and only of an item that was
+    /// leased with it.
+    private func attemptViolations(of job: JobEntry) -> [String] {
+        var broken: [String] = []
+        func expect(_ holds: Bool, _ what: String) {
+            if !holds { broken.append("job \(job.id): \(what)") }
+        }
+        let runs = job.attempts.adopted.all
+        for (run, next) in zip(runs, runs.dropFirst()) {
+            let touches = run.items.upperBound == next.items.lowerBound
+            expect(
+                run.items.upperBound < next.items.lowerBound
+                    || touches && run.attempt != next.attempt, "adopted runs overlap or are cut")
+        }
+        for run in runs {
+            expect(!run.items.isEmpty && run.attempt > 0, "an adopted run of nothing")
+            expect(!job.waiting.overlaps(run.items), "\(run.items) is adopted and waits")
+            for item in [run.items.lowerBound, run.items.upperBound - 1] {
+                expect(run.attempt < job.attempts.own(item), "\(item) is adopted at a new number")
+                expect(job.twins[item] == nil, "\(item) is adopted and has a twin")
+            }
+        }
+        expect(!job.isHeldUp || job.isRestored && expectedUntil != nil, "is held up for nobody")
+        for (item, _) in job.lostWith { expect(job.losses[item] != nil, "\(item) was not lost") }
         return broken
     }
 
@@ -148,5 +183,14 @@ extension Scheduler {
             broken.append("job \(job.id): its long items are not looked at")
         }
         return broken
+    }
+}
+
+extension JobEntry {
+    /// How many of the items are at adopted attempts.
+    fileprivate func adopted(in items: ItemSet) -> Int {
+        attempts.adopted.all.reduce(0) { sum, run in
+            items.parts(in: run.items).reduce(sum) { $0 + $1.count }
+        }
     }
 }

@@ -44,6 +44,11 @@ package struct Scheduler: Sendable {
     var speculationDue: Instant?
     /// Items that wait for another worker than the one they failed on.
     var avoidances = Avoidances()
+    /// Workers that restored jobs wait for, and how long at most; nil = for nobody.
+    var expected: Set<WorkerID> = []
+    var expectedUntil: Instant?
+    /// Nothing is leased.
+    var isHeld = false
     var now: Instant
     /// Effects of the command at hand.
     var effects: [Effect] = []
@@ -63,7 +68,8 @@ package struct Scheduler: Sendable {
     package var nextDeadline: Instant? {
         if workers.isEmpty { return nil }
         var due = expiryCheck
-        if let look = speculationDue { due = min(due, look) }
+        if let look = speculationDue, !isHeld { due = min(due, look) }
+        if let end = expectedUntil { due = min(due, end) }
         if let avoidance = avoidances.first { due = min(due, avoidance.end) }
         return due
     }
@@ -72,6 +78,7 @@ package struct Scheduler: Sendable {
     package mutating func handle(_ command: Command, now: Instant) -> [Effect] {
         self.now = now
         endAvoidances()
+        if let end = expectedUntil, end <= now { expectNobody() }
         switch command {
         case .submit(let job, let options, let count): submit(job, options, count: count)
         case .itemsArrived(let job, let count, let bytes):
@@ -82,8 +89,8 @@ package struct Scheduler: Sendable {
         case .retry(let job, let items): retry(job, items: items)
         case .forget(let job): forget(job)
         case .delivered(let job, let bytes): delivered(job, bytes: bytes)
-        case .join(let worker, let slots, let platform):
-            join(worker, slots: slots, platform: platform, now: now)
+        case .join(let worker, let slots, let platform, let claims):
+            join(worker, slots: slots, platform: platform, claims: claims, now: now)
         case .leave(let worker): leave(worker)
         case .heartbeat(let worker): heartbeat(worker, now: now)
         case .reports(let worker, let reports):
@@ -94,6 +101,13 @@ package struct Scheduler: Sendable {
             released(worker, job, ranges)
         case .drain(let worker): drain(worker)
         case .resume(let worker): resume(worker)
+        case .restore(let job, let options, let items): restore(job, options, items)
+        case .expect(let workers, let end): expect(workers, until: end)
+        case .claim(let worker, let job, let runs):
+            heartbeat(worker, now: now)
+            claim(worker, job, runs)
+        case .claimed(let worker): claimed(worker)
+        case .hold(let holds): hold(holds)
         case .tick:
             if now >= expiryCheck { expire(now: now) }
         }

@@ -92,6 +92,18 @@ extension Scheduler {
             .map { (item: $0.key, state: $0.value) }
     }
 
+    /// How final items of these ranges ended, as runs of one state.
+    package func outcomes(
+        of id: JobID, in ranges: [Range<Int>]
+    ) -> [(items: Range<Int>, state: ItemState)] {
+        guard let job = jobs[id] else { return [] }
+        return ranges.flatMap { range in
+            let below = range.clamped(to: 0..<job.head)
+            let above = job.settled.parts(in: range)
+            return (below.isEmpty ? above : [below] + above).flatMap(job.outcomes)
+        }
+    }
+
     /// Whether any of these items may be asked to run again.
     package func hasUnsuccessful(in items: Range<Int>, of id: JobID) -> Bool {
         guard let unsuccessful = jobs[id]?.unsuccessful, !unsuccessful.isEmpty else { return false }
@@ -108,5 +120,36 @@ extension Scheduler {
     /// Jobs of which the worker holds items.
     package func jobs(on id: WorkerID) -> [JobID] {
         (workers[id]?.held.keys).map { $0.sorted() } ?? []
+    }
+}
+
+extension JobEntry {
+    /// Of final items.
+    fileprivate func outcomes(of items: Range<Int>) -> [(items: Range<Int>, state: ItemState)] {
+        let failed =
+            items.count < unsuccessful.count
+            ? items.filter { unsuccessful[$0] != nil } : unsuccessful.keys.filter(items.contains)
+        var others = neverDone.parts(in: items).map { (items: $0, state: ItemState.cancelled) }
+        for item in failed {
+            if let state = unsuccessful[item] { others.append((item..<(item + 1), state)) }
+        }
+        others.sort { $0.items.lowerBound < $1.items.lowerBound }
+        var runs: [(items: Range<Int>, state: ItemState)] = []
+        func append(_ items: Range<Int>, _ state: ItemState) {
+            if items.isEmpty { return }
+            if let last = runs.last, last.state == state {
+                runs[runs.count - 1].items = last.items.lowerBound..<items.upperBound
+            } else {
+                runs.append((items, state))
+            }
+        }
+        var lower = items.lowerBound
+        for (other, state) in others {
+            append(lower..<other.lowerBound, .succeeded)
+            append(other, state)
+            lower = other.upperBound
+        }
+        append(lower..<items.upperBound, .succeeded)
+        return runs
     }
 }

@@ -14,11 +14,11 @@ extension Scheduler {
     /// Leases what can be leased, then levels queues for workers that still idle.
     mutating func dispatch() {
         guard wakesIdle || !hungry.isEmpty else { return }
-        if !rotation.isEmpty {
+        if !isHeld && !rotation.isEmpty {
             fillSlots()
             fillQueues()
         }
-        level()
+        if !isHeld { level() }
         hungry.removeAll(keepingCapacity: true)
         wakesIdle = false
     }

@@ -9,7 +9,9 @@ private struct Use {
     var avoid: [Int: WorkerID] = [:]
 
     init(of job: JobEntry?, to thief: WorkerEntry) {
-        guard let job, !job.stopped, !job.isFull, thief.room(for: job) > 0 else { return }
+        guard let job, !job.stopped, !job.isHeldUp, !job.isFull, thief.room(for: job) > 0 else {
+            return
+        }
         hasRoom = true
         avoid = job.avoid
     }
@@ -126,7 +128,12 @@ extension Scheduler {
         for range in owned.ranges { job.heldCount -= range.count }
         let cancelled = job.cancelledPart(of: owned)
         conclude(cancelled, of: &job)
-        for range in owned.subtracting(cancelled).ranges { job.wait(range) }
+        let left = owned.subtracting(cancelled)
+        for range in left.ranges { job.wait(range) }
+        // A number that was claimed is not leased: others may know of an older lease.
+        for run in left.ranges.flatMap(job.attempts.adopted.runs(in:)) {
+            raiseAttempt(run.items, of: &job)
+        }
         // It had said something of them, so they had started: no part may meet the next attempt's.
         let started = Set(job.partBytes.keys.filter(owned.contains)).union(old).sorted()
         for item in started {

@@ -11,13 +11,13 @@ import MusterModel
 extension Scheduler {
     /// Looks at long items, if it is time.
     mutating func speculate(now: Instant) {
-        if speculative.isEmpty { return }
+        if speculative.isEmpty || isHeld { return }
         if let due = speculationDue, now < due { return }
         speculationDue = nil
         if idle.isEmpty { return }
         for id in speculative.sorted() {
             guard var job = take(id) else { continue }
-            if !job.stopped && job.waiting.count == 0 && job.heldCount > 0 {
+            if !job.stopped && !job.isHeldUp && job.waiting.count == 0 && job.heldCount > 0 {
                 let next = speculate(&job, now: now)
                 speculationDue = min(speculationDue ?? next, next)
             } else {

@@ -41,6 +41,8 @@ struct WorkerEntry: Sendable {
     /// Jobs that it was told about and not yet told to forget.
     var knows: Set<JobID> = []
     var lastSeen: Instant
+    /// What it holds since before its connection was cut is not all known yet.
+    var isClaiming = false
     var draining = false
     var drainedSaid = false
     /// Revokes sent and not answered.
@@ -61,7 +63,8 @@ struct WorkerEntry: Sendable {
 
     var busySlots: Int { min(slots, fillable) }
     /// Idle in part, and takes leases.
-    var hasRoom: Bool { fillable < slots && !draining }
+    var hasRoom: Bool { fillable < slots && takesLeases }
+    var takesLeases: Bool { !draining && !isClaiming }
     /// Items beyond those that fill slots: what it could give back.
     var queued: Int { heldCount - busySlots }
     private var queuedNanoseconds: Double {
@@ -152,12 +155,12 @@ struct WorkerEntry: Sendable {
     /// Free slots for the job.
     func room(for job: JobEntry) -> Int {
         let free = min(slots - fillable, limit(of: job) - (held[job.id]?.count ?? 0))
-        return draining || !isSuitable(for: job) ? 0 : max(0, free)
+        return takesLeases && isSuitable(for: job) ? max(0, free) : 0
     }
 
     /// Its queue is at most half full. Refilling in gulps makes a tenth of the messages.
     var wantsQueue: Bool {
-        if draining { return false }
+        if !takesLeases { return false }
         return queued < slots
             || queuedNanoseconds < Double(slots) * Double(Limits.prefetchNanoseconds) / 2
     }

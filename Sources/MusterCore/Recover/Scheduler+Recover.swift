@@ -5,13 +5,16 @@
 import MusterModel
 
 extension Scheduler {
-    mutating func join(_ id: WorkerID, slots: Int, platform: String, now: Instant) {
+    mutating func join(
+        _ id: WorkerID, slots: Int, platform: String, claims: Bool, now: Instant
+    ) {
         guard workers[id] == nil, slots > 0 else { return }
         if workers.isEmpty {
             expiryCheck = now.advanced(byNanoseconds: Limits.heartbeatNanoseconds)
         }
-        let worker = WorkerEntry(
+        var worker = WorkerEntry(
             id: id, slots: min(slots, Limits.slotsPerWorker), platform: platform, now: now)
+        worker.isClaiming = claims
         count(worker, 1)
         put(worker)
         hungry.insert(id)
@@ -38,17 +41,18 @@ extension Scheduler {
             leasesLost += held.count
             let alone = job.part(held.ranges, from: id).alone
             job.heldCount -= alone.count
-            lose(alone, running: running[jobID] ?? ItemSet(), of: &job)
+            lose(alone, running: running[jobID] ?? ItemSet(), of: &job, with: id)
             if job.head != head { effects.append(.ready(jobID, upTo: job.head)) }
             haltIfDue(&job)
             put(job)
         }
+        expectNoLonger(id)
         wakesIdle = true
     }
 
     /// Leased items whose worker is gone. Only those that may have been its end spend budget.
     private mutating func lose(
-        _ items: ItemSet, running: ItemSet, of job: inout JobEntry
+        _ items: ItemSet, running: ItemSet, of job: inout JobEntry, with worker: WorkerID
     ) {
         let cancelled = job.cancelledPart(of: items)
         for range in cancelled.ranges { for item in range { job.dropParts(of: item) } }
@@ -57,6 +61,7 @@ extension Scheduler {
         for item in left.intersection(running).ranges.joined() {
             let losses = (job.losses[item] ?? 0) + 1
             job.losses[item] = losses
+            job.lostWith[item] = worker
             guard losses > Limits.lostAttempts else { continue }
             let alone = item..<(item + 1)
             left.remove(contentsOf: alone)
@@ -111,7 +116,7 @@ extension Scheduler {
 
     mutating func checkDrained(_ id: WorkerID) {
         guard let worker = workers[id], worker.draining, worker.heldCount == 0,
-            !worker.drainedSaid
+            !worker.drainedSaid, !worker.isClaiming
         else { return }
         workers[id]?.drainedSaid = true
         effects.append(.drained(id))

@@ -65,6 +65,8 @@ struct JobEntry: Sendable {
     /// Failed attempts and lost workers of items that had any, counted apart.
     var failures: [Int: Int] = [:]
     var losses: [Int: Int] = [:]
+    /// With whom an item was lost last: one that comes back was no loss.
+    var lostWith: [Int: WorkerID] = [:]
     /// Where the item failed last: for a while retries wait for another worker.
     var avoid: [Int: WorkerID] = [:]
     /// The same for waiting items, by worker.
@@ -84,6 +86,10 @@ struct JobEntry: Sendable {
     /// No further leases: cancelled or halted.
     var stopped = false
     var ended = false
+    /// From before this coordinator was started.
+    var isRestored = false
+    /// Workers that may hold its items have yet to come back.
+    var isHeldUp = false
     var inRotation = false
     /// What the scheduler counts of it in `offered`.
     var offered = 0
@@ -128,7 +134,7 @@ struct JobEntry: Sendable {
 
     /// How many items may be leased now.
     var leasable: Int {
-        if stopped || waiting.count == 0 { return 0 }
+        if stopped || isHeldUp || waiting.count == 0 { return 0 }
         var most = waiting.count
         if let limit = options.maxRunning { most = min(most, max(0, limit - heldCount)) }
         if isFull { most = waiting.contains(head) ? min(most, 1) : 0 }

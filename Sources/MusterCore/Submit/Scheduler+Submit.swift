@@ -87,14 +87,14 @@ extension Scheduler {
         let chosen = job.unsuccessful.keys.filter { items?.contains($0) ?? true }.sorted()
         guard !chosen.isEmpty else { return put(job) }
         let head = job.head
-        var final = job.settled
-        if job.head > 0 { final.insert(contentsOf: 0..<job.head) }
+        var final = job.final
         for item in chosen {
             guard let state = job.unsuccessful.removeValue(forKey: item) else { continue }
             let range = item..<(item + 1)
             job.counts.add(-1, to: state)
             job.failures[item] = nil
             job.losses[item] = nil
+            job.lostWith[item] = nil
             job.cancelled.remove(contentsOf: range)
             final.remove(contentsOf: range)
             // What is below the head may have left already.
@@ -102,12 +102,7 @@ extension Scheduler {
             raiseAttempt(range, of: &job)
             job.wait(range)
         }
-        job.head = 0
-        job.settled = final
-        if let first = final.ranges.first, first.lowerBound == 0 {
-            job.head = first.upperBound
-            job.settled.remove(contentsOf: first)
-        }
+        job.settle(all: final)
         if job.head != head { effects.append(.ready(id, upTo: job.head)) }
         job.stopped = false
         job.ended = false

@@ -120,7 +120,9 @@ final class RandomCluster {
             }
         case .drain(let worker): peers[worker]?.isDraining = true
         case .resume(let worker): peers[worker]?.isDraining = false
-        case .retry, .join, .heartbeat, .reports, .tick: break
+        case .retry, .join, .heartbeat, .reports, .tick, .restore, .expect, .claim, .claimed,
+            .hold:
+            break
         }
     }
 
@@ -177,6 +179,7 @@ final class RandomCluster {
         case .disconnect(let worker):
             check(peers[worker]?.isMute ?? false, "\(worker) was expired without reason")
             lose(worker)
+        case .adopted: break
         case .drained(let worker):
             check(peers[worker]?.isDraining ?? false, "\(worker) was not draining")
             check(scheduler.view(of: worker)?.held == 0, "\(worker) holds items though drained")

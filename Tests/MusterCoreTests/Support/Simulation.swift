@@ -187,7 +187,8 @@ final class Simulation {
                 for position in positions { succeeded += counts[position] }
             case .keepPart(_, let ranges): for range in ranges { succeeded += range.count }
             case .ended: end = now
-            case .refuse, .again, .conclude, .ready, .disconnect, .drained: break
+            case .refuse, .again, .conclude, .ready, .disconnect, .drained, .adopted:
+                break
             }
         }
         guard let due = scheduler.nextDeadline?.nanoseconds else { return }
