@@ -87,7 +87,6 @@ extension Coordinator {
             guard let session = workers[worker] else { return }
             workerGone(session, MusterError(.unreachable, "silent for longer than its lease"))
             session.link.close()
-        case .adopted(let worker, let job): workers[worker]?.learned.insert(job)
         case .drained(let worker):
             guard let session = workers[worker] else { return }
             audit("drained", session.link.peer)
