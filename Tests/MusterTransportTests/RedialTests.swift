@@ -15,7 +15,7 @@ struct RedialTests {
         for _ in 0..<12 {
             let pause = redial.next()
             #expect(pause <= most && pause >= most / 2)
-            most = min(2 * most, .seconds(2))
+            most = min(most * 2, .seconds(2))
         }
         #expect(most == Redial.longest)
     }
