@@ -1,4 +1,4 @@
-/// When somebody who lost a coordinator tries again: at once, then after pauses that double. Each is
+/// When somebody who lost a coordinator tries again: at once, then after doubling pauses. Each is
 /// drawn anew, so that a thousand workers do not come back in the same instant.
 
 import MusterModel

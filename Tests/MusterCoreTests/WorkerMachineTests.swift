@@ -207,9 +207,9 @@ struct HeldMachineTests {
     func held() {
         let h = WorkerMachineHarness(slots: 2)
         h.lease(job, 0..<3)
-        h.lease(JobID(2), 7..<9, attempt: 5)
         h.expectStart(slot: 0, job, 0..<1)
         h.expectStart(slot: 1, job, 1..<2)
+        h.lease(JobID(2), 7..<9, attempt: 5)
         h.end(slot: 0)
         h.expectStart(slot: 0, job, 2..<3)
         let held = h.machine.held

@@ -31,7 +31,7 @@ struct KeptResults {
     /// Bytes of frames, and what the lists of items take: a claim must fit into a frame too.
     private(set) var bytes = 0
 
-    private static let runCost = 64
+    static let runCost = 64
     private static let smallBytes = 16 << 10
     private static let joinedBytes = 64 << 10
 

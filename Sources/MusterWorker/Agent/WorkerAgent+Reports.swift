@@ -1,6 +1,6 @@
-/// The way of results out: into boxes, from these into frames that are kept until they are recorded,
-/// and onto the link where there is one. Called by `WorkerAgent+Items.swift` and the runners; next
-/// are `ReportBox.swift` and `KeptResults.swift`.
+/// The way of results out: into boxes, from these into frames that are kept until they are
+/// recorded, and onto the link where there is one. Called by `WorkerAgent+Items.swift` and the
+/// runners; next are `ReportBox.swift` and `KeptResults.swift`.
 
 import MusterCore
 import MusterModel

@@ -35,7 +35,7 @@ extension Runner {
     /// value would be mixed with the first.
     private func settleHalves(_ life: RunnerLife, _ end: RunnerEnd, _ stderr: ByteBuffer) {
         var fault = life.fault ?? Self.fault(of: end)
-        fault.words += "; a part of this item's value had left"
+        fault.words += "; a part of this item's value had been sent"
         fault.stderr = stderr
         for chunk in work.chunks {
             for (item, early) in chunk.early.sorted(by: { $0.key < $1.key })

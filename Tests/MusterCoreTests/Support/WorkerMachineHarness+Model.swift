@@ -11,6 +11,7 @@ extension WorkerMachineHarness {
         var broken: [String] = []
         switch effect {
         case .start(let slot, let chunk):
+            if isHeld { broken.append("something started while nothing should") }
             if slots[slot].count > 1 { broken.append("slot \(slot) got a third chunk") }
             if slots[slot].isEmpty && slots.prefix(slot).contains(where: \.isEmpty) {
                 broken.append("a lower slot was free")
@@ -75,7 +76,7 @@ extension WorkerMachineHarness {
 
     /// With a free slot and an item that only waits for time, somebody must come back.
     func deadlineViolations() -> [String] {
-        guard slots.contains(where: \.isEmpty), !isAbandoned else { return [] }
+        guard slots.contains(where: \.isEmpty), !isAbandoned, !isHeld else { return [] }
         let due = queue.compactMap { attempt -> Instant? in
             guard let rule = rules[attempt.job], rule.isReady, let last = rule.lastStart else {
                 return nil

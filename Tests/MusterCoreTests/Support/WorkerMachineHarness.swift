@@ -19,6 +19,7 @@ final class WorkerMachineHarness {
     }
 
     var isAbandoned = false
+    var isHeld = false
     /// Stopped items among those that the command at hand gave back.
     var released: (job: JobID, items: Set<Int>)?
 
@@ -158,7 +159,7 @@ final class WorkerMachineHarness {
         if machine.runningCount != slots.count(where: { !$0.isEmpty }) {
             broken.append("running count is off")
         }
-        if slots.contains(where: \.isEmpty), !isAbandoned,
+        if slots.contains(where: \.isEmpty), !isAbandoned, !isHeld,
             let next = queue.first(where: { mayStart($0.job) })
         {
             broken.append("\(next) could start in a free slot")
@@ -185,6 +186,7 @@ final class WorkerMachineHarness {
         case .abandon:
             queue = []
             isAbandoned = true
+        case .hold(let holds): isHeld = holds
         case .ended(let slot, let serial, let items, _): take(Set(items), of: serial, in: slot)
         case .returned(let slot, let serial, let ranges):
             guard let chunk = chunk(serial, in: slot) else { return }

@@ -35,8 +35,9 @@ enum OddRunner {
             head = struct.pack("<QQQIIII", chunk, 0, item, 1, 8, 0, 8)
             reply(3, head + struct.pack("<q", number))
 
-        def end_of(number):
-            if mode == "halves": os.kill(os.getpid(), signal.SIGSEGV)
+        def end_of(number, chunk, item):
+            if mode == "half-value": reply(6, struct.pack("<QQ", chunk, item) + b"half")
+            if mode in ("halves", "half-value"): os.kill(os.getpid(), signal.SIGSEGV)
             if mode == "midwrite":
                 replies.write(struct.pack("<IBQ", 48, 3, 1))
                 os._exit(3)
@@ -67,10 +68,10 @@ enum OddRunner {
                 first, count, width, base, size = struct.unpack_from("<QIIII", body, 21)
                 for i in range(count):
                     number, = struct.unpack_from("<q", body, 45 + 8 * i)
-                    if mode != "halves":
+                    if mode not in ("halves", "half-value"):
                         progress.seek(0)
                         progress.write(struct.pack("<QQ", first + i + 1, 0))
-                    if number < 0: end_of(number)
+                    if number < 0: end_of(number, chunk, first + i)
                     value(chunk, first + i, number)
                 progress.seek(0)
                 progress.write(bytes(16))

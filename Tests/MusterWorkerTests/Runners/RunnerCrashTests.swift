@@ -78,6 +78,25 @@ struct RunnerCrashTests {
         try await bench.close()
     }
 
+    @Test("An item that died with half of its value sent is not run again under the same attempt")
+    func halfValue() async throws {
+        let bench = try await RunnerBench()
+        let command = try OddRunner.command("half-value", in: bench.folder)
+        let numbers = numbers(64, deadly: 37)
+        let job = bench.run("", over: numbers) {
+            $0.options.chunkItems = 64
+            $0.function { $0.command = command.map { Bytes($0) } }
+        }
+        let answers = try await bench.answers(of: job, 64)
+        expectOthers(answers, numbers, but: 37)
+        let guilty = try #require(answers[37])
+        #expect(guilty.ending == .runnerDied(SIGSEGV))
+        #expect(
+            String(buffer: guilty.value).split(separator: "half", omittingEmptySubsequences: false)
+                .count == 2)
+        try await bench.close()
+    }
+
     @Test(
         "Nonsense on the pipe ends the runner, and its item pays",
         arguments: [

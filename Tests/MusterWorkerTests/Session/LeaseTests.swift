@@ -142,7 +142,7 @@ struct LeaseTests {
     func functions() async throws {
         let bench = try await SessionBench()
         let (first, _) = bench.connect()
-        var spec = RunnerBench.spec("double")
+        var spec = RunnerBench.spec("square")
         spec.options.chunkItems = 10
         first.send(.learn(JobID(1), spec))
         first.send(
