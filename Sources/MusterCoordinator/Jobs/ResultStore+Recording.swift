@@ -46,10 +46,10 @@ extension ResultStore {
 
     private mutating func recordFresh(all: Bool) throws(StoreError) {
         guard !fresh.isEmpty else { return }
+        // Put among the others at the end: they are searched meanwhile.
+        var made: [Block] = []
+        defer { insert(made) }
         var run: [Int] = []
-        let mustSort = blocks.last?.items.upperBound ?? 0
-        var isOutOfOrder = false
-        defer { if isOutOfOrder { blocks.sort { $0.items.lowerBound < $1.items.lowerBound } } }
         let due = fresh.keys.filter { all || older.contains($0) }.sorted()
         for (place, item) in due.enumerated() {
             run.append(item)
@@ -58,10 +58,16 @@ extension ResultStore {
                 next == item + 1 && run.count < Self.itemsPerBlock && !isReplaced(item)
                 && !isReplaced(item + 1)
             if goesOn { continue }
-            if run[0] < mustSort { isOutOfOrder = true }
-            try append(run)
+            if let block = try append(run) { made.append(block) }
             run = []
         }
+    }
+
+    private mutating func insert(_ made: [Block]) {
+        guard let first = made.first else { return }
+        let isBehind = (blocks.last?.items.upperBound ?? 0) <= first.items.lowerBound
+        blocks += made
+        if !isBehind { blocks.sort { $0.items.lowerBound < $1.items.lowerBound } }
     }
 
     /// Its old result stands in a block: the new one stands alone and goes before it.
@@ -69,7 +75,8 @@ extension ResultStore {
         item < (blocks.last?.items.upperBound ?? 0) && isInBlock(item)
     }
 
-    private mutating func append(_ items: [Int]) throws(StoreError) {
+    /// Returns the new block; nil where the item stands alone.
+    private mutating func append(_ items: [Int]) throws(StoreError) -> Block? {
         var bytes = ByteBuffer()
         for item in items { if let record = fresh[item] { bytes.writeImmutableBuffer(record) } }
         let range = items[0]..<(items[items.count - 1] + 1)
@@ -80,10 +87,10 @@ extension ResultStore {
         if isReplaced(range.lowerBound) {
             single[range.lowerBound] = [.stored(place)]
             unnamed.append(StoredBlock(form: .pieces, items: range, place: place))
-        } else {
-            blocks.append(Block(items: range, place: place))
-            unnamed.append(StoredBlock(form: .records, items: range, place: place))
+            return nil
         }
+        unnamed.append(StoredBlock(form: .records, items: range, place: place))
+        return Block(items: range, place: place)
     }
 
     private mutating func recordPieces() throws(StoreError) {
