@@ -29,6 +29,8 @@ final class JobRecord {
     var leasedUpTo = 0
     /// Input bytes taken in, not yet credited back: (end of their items, bytes).
     var inputDebts: [(upTo: Int, bytes: Int)] = []
+    /// Paid back, but too little for a message yet.
+    var inputRoom = 0
     /// Unsuccessful items by index, the first `Limits.rememberedFailures`.
     var notes: [Int: ItemNote] = [:]
     var events: [String] = []
