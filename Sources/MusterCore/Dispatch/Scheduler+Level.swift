@@ -12,6 +12,8 @@ private struct Use {
         guard let job, !job.stopped, !job.isFull, thief.room(for: job) > 0 else { return }
         hasRoom = true
         avoid = job.avoid
+        // Where it holds one of these it gets no other.
+        for item in job.lastTries.ranges.joined() { avoid[item] = thief.id }
     }
 }
 

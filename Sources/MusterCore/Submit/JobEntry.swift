@@ -65,6 +65,12 @@ struct JobEntry: Sendable {
     /// Failed attempts and lost workers of items that had any, counted apart.
     var failures: [Int: Int] = [:]
     var losses: [Int: Int] = [:]
+    /// Workers that were lost while they ran items of it, but for those that an aborted item
+    /// accounts for.
+    var lostWorkers = 0
+    /// Items, not final, that may be aborted at their next loss: no two of them are leased to one
+    /// worker, so that none pays for another.
+    var lastTries = ItemSet()
     /// Where the item failed last: for a while retries wait for another worker.
     var avoid: [Int: WorkerID] = [:]
     /// The same for waiting items, by worker.
@@ -142,6 +148,7 @@ struct JobEntry: Sendable {
 
     /// Marks final items and moves the head.
     mutating func settle(_ range: Range<Int>) {
+        if !lastTries.isEmpty { lastTries.remove(contentsOf: range) }
         if range.lowerBound == head && settled.isEmpty {
             head = range.upperBound
             return

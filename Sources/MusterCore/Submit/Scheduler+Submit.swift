@@ -86,6 +86,7 @@ extension Scheduler {
         guard var job = take(id) else { return }
         let chosen = job.unsuccessful.keys.filter { items?.contains($0) ?? true }.sorted()
         guard !chosen.isEmpty else { return put(job) }
+        job.lostWorkers = 0
         let head = job.head
         var final = job.settled
         if job.head > 0 { final.insert(contentsOf: 0..<job.head) }
