@@ -112,8 +112,10 @@ extension Coordinator {
             bytes += debt.bytes
             job.inputDebts.removeFirst()
         }
-        guard bytes > 0 else { return }
-        source.outbox.append(.inputCredit(job.id, bytes: UInt64(bytes)))
+        job.inputRoom += bytes
+        guard job.inputRoom >= Limits.inputCreditBytes else { return }
+        source.outbox.append(.inputCredit(job.id, bytes: UInt64(job.inputRoom)))
+        job.inputRoom = 0
         touch(source)
     }
 

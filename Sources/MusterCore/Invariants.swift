@@ -109,8 +109,9 @@ extension Scheduler {
         broken += attemptViolations(of: job)
         for worker in workers.values
         where worker.room(for: job) > 0 && job.leasable > 0 && !isHeld {
-            let avoiding = suitable(for: job).workers > 1 ? job.avoiding[worker.id] : nil
-            let suitable = job.waiting.subtracting(avoiding ?? ItemSet())
+            let passedOver = job.passedOver(
+                by: worker, hasOthers: suitable(for: job).workers > 1)
+            let suitable = job.waiting.subtracting(passedOver)
             expect(suitable.isEmpty, "an item waits while a slot of \(worker.id) is free")
         }
         for (worker, items) in job.avoiding {
@@ -121,7 +122,8 @@ extension Scheduler {
             expect(seen.contains(item) && !job.waiting.contains(item), "parts of item \(item) stay")
         }
         for (item, losses) in job.losses {
-            expect(losses <= Limits.lostAttempts + 1, "item \(item) was lost too often")
+            expect(
+                losses <= Limits.lostAttemptsAmongOthers + 1, "item \(item) was lost too often")
         }
         for (item, failures) in job.failures {
             expect(failures <= job.options.retries, "item \(item) was retried too often")

@@ -53,12 +53,15 @@ package enum Limits {
     package static let itemsPerJob = 1 << 40
     /// Input bytes that a client may be ahead of the items already taken by workers.
     package static let inputAheadBytes = 8 << 20
+    /// It hears of room for further ones when there is this much more: a small part of the above,
+    /// so that it never waits for that, and no message for each small input.
+    package static let inputCreditBytes = 256 << 10
     /// Inputs of one job kept in memory before further ones go to a file.
     package static let inputMemoryBytes = 32 << 20
     /// Result bytes on their way to one reader that it has not acknowledged.
     package static let deliveryAheadBytes = 4 << 20
-    /// A reader acknowledges when it has shown this much, or has nothing to do: a small part of
-    /// the above, so that delivery never waits for it.
+    /// A reader acknowledges when it has shown this much, or at the end; `muster run` also when
+    /// it has nothing to do. A small part of the above, so that delivery never waits for it.
     package static let acknowledgeBytes = 256 << 10
     /// Results of one job kept in memory before further early ones go to the spool file.
     package static let earlyMemoryBytes = 16 << 20
@@ -69,6 +72,10 @@ package enum Limits {
     package static let defaultOutputBytes = 1 << 30
     /// Lost workers that one item survives before it is aborted: it may be what kills them.
     package static let lostAttempts = 3
+    /// The same where workers of the job are also lost without it, so that something else kills
+    /// them: an item that is short beside the time between two losses never comes so far by
+    /// chance, and one that does kill has to stop some time.
+    package static let lostAttemptsAmongOthers = 10
     /// Failures of one job remembered one by one; of further ones only state and count.
     package static let rememberedFailures = 10_000
     /// Jobs that may be unfinished at once.

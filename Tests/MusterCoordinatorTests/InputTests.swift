@@ -15,21 +15,25 @@ struct InputTests {
         }
     }
 
-    @Test("An attached client gets credit as its items are leased, a detached one at once")
+    @Test("Credit comes in gulps: as items are leased, or at once to a detached client")
     func credit() async throws {
+        let large = String(repeating: "a", count: Limits.inputCreditBytes)
+        let bytes = UInt64(large.utf8.count + 4)
         let bench = try Bench()
         let client = try await bench.client()
         let job = try await client.submit(Bench.spec())
-        client.feed(job, inputs: ["aaaa", "bbbb"], ends: false)
+        client.feed(job, inputs: [large, large], ends: false)
         #expect(credit(try await client.heard()) == 0)
         let worker = try await bench.worker()
         _ = try await worker.leased(2)
-        #expect(credit(try await client.heard()) == 16)
+        #expect(credit(try await client.heard()) == 2 * bytes)
         client.feed(job, first: 2, inputs: ["c"], ends: false)
-        #expect(credit(try await client.heard()) == 5)
+        #expect(credit(try await client.heard()) == 0)
+        client.feed(job, first: 3, inputs: [large], ends: false)
+        #expect(credit(try await client.heard()) == 5 + bytes)
         let kept = try await client.submit(Bench.spec { $0.keepsResults = true }, attach: false)
-        client.feed(kept, inputs: ["aaaa"], ends: false)
-        #expect(credit(try await client.heard()) == 8)
+        client.feed(kept, inputs: [large], ends: false)
+        #expect(credit(try await client.heard()) == bytes)
     }
 
     @Test("A job that was halted takes the rest of its inputs and ends")
@@ -41,11 +45,14 @@ struct InputTests {
             options.halt = HaltRule(now: true, what: .fail, count: 1, percent: false)
         }
         let job = try await client.submit(spec)
-        client.feed(job, inputs: ["a", "b", "c"], ends: false)
+        let large = String(repeating: "a", count: Limits.inputCreditBytes / 3)
+        client.feed(job, inputs: [large, large, large], ends: false)
         worker.answer(try await worker.leased(1)[0], .exited(1))
         worker.send(.heartbeat(1))
         _ = try await worker.next()
-        #expect(credit(try await client.heard()) == 15, "the client would wait for ever")
+        #expect(
+            credit(try await client.heard()) == UInt64(3 * (large.utf8.count + 4)),
+            "the client would wait for ever")
         client.feed(job, first: 3, inputs: ["d"])
         let ended = try await client.results(of: job).2
         #expect(ended.failed == 1 && ended.cancelled == 3)

@@ -101,7 +101,6 @@ final class ResultFeed<Element: Sendable>: Sendable {
             if now.events.isEmpty {
                 now.events = run.inbox.takeAll()
                 if now.events.isEmpty {
-                    acknowledge(&now)
                     now.events = await run.inbox.all()
                 }
             }
@@ -132,6 +131,7 @@ final class ResultFeed<Element: Sendable>: Sendable {
             now.progress?.tell(summary)
             return []
         case .ended(let summary):
+            acknowledge(&now)
             now.isOver = true
             run.ended()
             now.progress?.tell(summary, isLast: true)

@@ -24,6 +24,8 @@ final class SubmitQueue: JobReceiver {
         var isFlushing = false
         var open = 0
         var joiner = PartJoiner()
+        /// Of results that came and were not acknowledged.
+        var takenBytes = 0
         var end: ClusterError?
         /// Cancelled before the job had a number.
         var cancelled: [Int] = []
@@ -202,9 +204,15 @@ final class SubmitQueue: JobReceiver {
         }
     }
 
+    /// In gulps: a message for each result would cost more than the result.
     private func acknowledge(_ bytes: Int) {
-        guard let job = state.withLock({ $0.job }) else { return }
-        connection.acknowledge(bytes, of: job)
+        let (job, taken) = state.withLock { state -> (JobID?, Int) in
+            state.takenBytes += bytes
+            guard state.takenBytes >= Limits.acknowledgeBytes else { return (nil, 0) }
+            defer { state.takenBytes = 0 }
+            return (state.job, state.takenBytes)
+        }
+        if let job { connection.acknowledge(taken, of: job) }
     }
 
     private func take(_ run: ValueRun) {

@@ -3,6 +3,7 @@
 
 import Glibc
 import Muster
+import MusterModel
 
 enum BenchmarkFunctions {
     struct Point: Codable, Sendable, Equatable {
@@ -31,8 +32,14 @@ enum BenchmarkFunctions {
         usleep(UInt32(clamping: nanoseconds * factor / 1000))
         return nanoseconds
     }
+    /// Asks for a page of the server at this port; gives back the port where the answer is 200.
+    static let get = ClusterFunction("get") { (port: Int) throws -> Int in
+        let status = try BenchmarkServer.status(port: port)
+        guard status == 200 else { throw MusterError(.system, "the server answered \(status)") }
+        return port
+    }
 
-    static let list: FunctionList = [noop, sum, swap, text, bytes, process, compute, wait]
+    static let list: FunctionList = [noop, sum, swap, text, bytes, process, compute, wait, get]
 
     private static func processorTime() -> Int {
         var time = timespec()

@@ -47,6 +47,8 @@ final class JobRecord {
     var isEndRecorded = false
     /// When inputs that are still missing count as lost, if their client does not come back.
     var sourceDue: Scheduled<Void>?
+    /// Paid back, but too little for a message yet.
+    var inputRoom = 0
     /// Unsuccessful items by index, the first `Limits.rememberedFailures`.
     var notes: [Int: ItemNote] = [:]
     var events: [String] = []

@@ -88,8 +88,8 @@ extension Scheduler {
             ? queueGrant(of: job, leasable, to: worker)
             : slotGrant(of: job, leasable, to: worker)
         // With other workers about, a failed item goes to one of them.
-        let avoiding = suitable(for: job).workers > 1 ? worker.id : nil
-        let ranges = job.take(min(most, leasable), avoiding: avoiding)
+        let passedOver = job.passedOver(by: worker, hasOthers: suitable(for: job).workers > 1)
+        let ranges = job.take(min(most, leasable), passingOver: passedOver)
         if ranges.isEmpty { return false }
         leaseFirst(ranges, of: &job, to: &worker)
         return true

@@ -14,6 +14,8 @@ private struct Use {
         }
         hasRoom = true
         avoid = job.avoid
+        // Where it holds one of these it gets no other.
+        for item in job.lastTries.ranges.joined() { avoid[item] = thief.id }
     }
 }
 

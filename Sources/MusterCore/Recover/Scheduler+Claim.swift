@@ -128,6 +128,7 @@ extension JobEntry {
             lostWith[item] = nil
             let losses = (losses[item] ?? 0) - 1
             self.losses[item] = losses > 0 ? losses : nil
+            if losses < Limits.lostAttempts { lastTries.remove(contentsOf: item..<(item + 1)) }
         }
     }
 }

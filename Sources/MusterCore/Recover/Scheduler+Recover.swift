@@ -50,7 +50,9 @@ extension Scheduler {
         wakesIdle = true
     }
 
-    /// Leased items whose worker is gone. Only those that may have been its end spend budget.
+    /// Leased items whose worker is gone. Only those that may have been its end spend budget. An
+    /// item that ran on every worker that was lost is to blame with the fourth; where workers are
+    /// also lost without it, something else may be, and it is given more.
     private mutating func lose(
         _ items: ItemSet, running: ItemSet, of job: inout JobEntry, with worker: WorkerID
     ) {
@@ -58,11 +60,21 @@ extension Scheduler {
         for range in cancelled.ranges { for item in range { job.dropParts(of: item) } }
         conclude(cancelled, of: &job)
         var left = items.subtracting(cancelled)
-        for item in left.intersection(running).ranges.joined() {
+        let suspects = left.intersection(running)
+        if !suspects.isEmpty { job.lostWorkers += 1 }
+        for item in suspects.ranges.joined() {
             let losses = (job.losses[item] ?? 0) + 1
             job.losses[item] = losses
             job.lostWith[item] = worker
-            guard losses > Limits.lostAttempts else { continue }
+            guard losses >= Limits.lostAttempts else { continue }
+            let most =
+                job.lostWorkers > losses ? Limits.lostAttemptsAmongOthers : Limits.lostAttempts
+            if losses <= most {
+                job.lastTries.insert(contentsOf: item..<(item + 1))
+                continue
+            }
+            // What it was to blame for says nothing for others.
+            job.lostWorkers = max(0, job.lostWorkers - losses)
             let alone = item..<(item + 1)
             left.remove(contentsOf: alone)
             job.dropParts(of: item)

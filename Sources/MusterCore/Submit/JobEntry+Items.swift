@@ -29,13 +29,26 @@ extension JobEntry {
         }
     }
 
-    /// Takes up to `count` waiting items, lowest first. Those that avoid `worker` are passed over
-    /// unless it would take long to find others.
-    mutating func take(_ count: Int, avoiding worker: WorkerID?) -> [Range<Int>] {
+    /// Waiting items that are not for this worker now: it holds another last try, or would get
+    /// two at once; and with other workers about, what has failed there.
+    func passedOver(by worker: WorkerEntry, hasOthers: Bool) -> ItemSet {
+        var items = (hasOthers ? avoiding[worker.id] : nil) ?? ItemSet()
+        if lastTries.isEmpty { return items }
+        var apart = lastTries.intersection(waiting).subtracting(items)
+        let holdsOne = worker.held[id].map { !$0.ranges.intersection(lastTries).isEmpty } ?? false
+        if !holdsOne, let first = apart.ranges.first?.lowerBound {
+            apart.remove(contentsOf: first..<(first + 1))
+        }
+        items.formUnion(apart)
+        return items
+    }
+
+    /// Takes up to `count` waiting items, lowest first. Some are passed over unless it would take
+    /// long to find others.
+    mutating func take(_ count: Int, passingOver passedOver: ItemSet) -> [Range<Int>] {
         guard count > 0 else { return [] }
         var taken: [Range<Int>] = []
         var left = count
-        let passedOver = worker.flatMap { avoiding[$0] } ?? ItemSet()
         let mayPassOver = 1024
         for (looked, range) in waiting.ranges.enumerated() {
             if left == 0 { break }

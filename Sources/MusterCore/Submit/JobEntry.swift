@@ -67,6 +67,12 @@ struct JobEntry: Sendable {
     var losses: [Int: Int] = [:]
     /// With whom an item was lost last: one that comes back was no loss.
     var lostWith: [Int: WorkerID] = [:]
+    /// Workers that were lost while they ran items of it, but for those that an aborted item
+    /// accounts for.
+    var lostWorkers = 0
+    /// Items, not final, that may be aborted at their next loss: no two of them are leased to one
+    /// worker, so that none pays for another.
+    var lastTries = ItemSet()
     /// Where the item failed last: for a while retries wait for another worker.
     var avoid: [Int: WorkerID] = [:]
     /// The same for waiting items, by worker.
@@ -148,6 +154,7 @@ struct JobEntry: Sendable {
 
     /// Marks final items and moves the head.
     mutating func settle(_ range: Range<Int>) {
+        if !lastTries.isEmpty { lastTries.remove(contentsOf: range) }
         if range.lowerBound == head && settled.isEmpty {
             head = range.upperBound
             return

@@ -86,6 +86,7 @@ extension Scheduler {
         guard var job = take(id) else { return }
         let chosen = job.unsuccessful.keys.filter { items?.contains($0) ?? true }.sorted()
         guard !chosen.isEmpty else { return put(job) }
+        job.lostWorkers = 0
         let head = job.head
         var final = job.final
         for item in chosen {

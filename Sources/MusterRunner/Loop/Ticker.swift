@@ -51,7 +51,9 @@ final class Ticker: @unchecked Sendable {
         var lastBeat = Clock.now
         var lastLook = lastBeat
         while true {
-            waitForTick(sleeps: quiet > Self.quietTicks)
+            // Who wakes it is at work, also where that work is over before this thread has begun:
+            // single short calls would wake it each time.
+            if waitForTick(sleeps: quiet > Self.quietTicks) { quiet = 0 }
             let now = Clock.now
             if isHurried.exchange(false, ordering: .sequentiallyConsistent) {
                 if loop.drain(now: now) { isHurried.store(true, ordering: .relaxed) }
@@ -74,15 +76,18 @@ final class Ticker: @unchecked Sendable {
         }
     }
 
-    private func waitForTick(sleeps: Bool) {
+    /// Returns whether it slept until there was work.
+    private func waitForTick(sleeps: Bool) -> Bool {
         monitor.locked {
-            if sleeps && !isHurried.load(ordering: .relaxed) {
+            let sleeps = sleeps && !isHurried.load(ordering: .relaxed)
+            if sleeps {
                 isAsleep.store(true, ordering: .sequentiallyConsistent)
                 if busy.load(ordering: .sequentiallyConsistent) == 0 { monitor.wait() }
                 isAsleep.store(false, ordering: .sequentiallyConsistent)
             }
             let isHurried = isHurried.load(ordering: .relaxed)
             monitor.wait(nanoseconds: isHurried ? Self.hurryNanoseconds : Self.calmNanoseconds)
+            return sleeps
         }
     }
 }
