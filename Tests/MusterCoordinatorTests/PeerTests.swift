@@ -65,11 +65,11 @@ struct PeerTests {
         let old = try await bench.worker("twin")
         let new = try await bench.worker("twin")
         let last = await old.untilClosed().last
-        guard case .bye(let reason) = last else {
+        guard case .refused(let error) = last else {
             Issue.record("the older one was not told: \(String(describing: last))")
             return
         }
-        #expect(reason.contains("twin"))
+        #expect(error.code == .conflict && error.message.contains("twin"))
         let client = try await bench.client()
         _ = try await client.submit(Bench.spec(items: 1))
         #expect(try await new.leased(1).count == 1)
