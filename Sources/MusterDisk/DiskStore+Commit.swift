@@ -41,8 +41,12 @@ extension DiskStore {
 
     private func write(_ batch: [Commit]) -> Result<Void, StoreError> {
         do throws(StoreError) {
-            try segments.sync()
-            try transact(batch)
+            try segments.syncAll()
+            do throws(StoreError) {
+                try transact(batch)
+            } catch .noSpace where batch.contains(where: \.freesSpace) && reserve.give() {
+                try transact(batch)
+            }
         } catch {
             return .failure(error)
         }
@@ -56,6 +60,7 @@ extension DiskStore {
                 }
             }
         }
+        reserve.make()
         return .success(())
     }
 
@@ -90,6 +95,17 @@ extension DiskStore {
         thread.sync {}
         fail(.failed(path: path, operation: "commit to", reason: "the store was closed"))
         try? database.close()
+    }
+}
+
+extension DiskStore.Commit {
+    fileprivate var freesSpace: Bool {
+        changes.contains { change in
+            switch change {
+            case .dropped, .removed: true
+            default: false
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ package final class DiskStore: Store, Sendable {
     package let epoch: UInt64
     let path: String
     let segments: SegmentFolder
+    let reserve: SpaceReserve
     let database: DatabaseQueue
     let callbackLoop: any EventLoop
     let thread = DispatchQueue(label: "muster.store.commit", qos: .userInitiated)
@@ -44,21 +45,24 @@ package final class DiskStore: Store, Sendable {
             segmentBytes: SegmentFolder.segmentBytes)
     }
 
-    /// - Parameter segmentBytes: smaller ones are for tests.
+    /// - Parameters: for tests, smaller files and syncs that fail.
     package init(
-        directory: String, callbackLoop: any EventLoop, segmentBytes: UInt64
+        directory: String, callbackLoop: any EventLoop, segmentBytes: UInt64,
+        sync: @escaping @Sendable (Int32) -> Int32 = { fdatasync($0) }
     ) throws(StoreError) {
         path = Schema.path(in: directory)
-        segments = SegmentFolder(directory: directory, segmentBytes: segmentBytes)
+        segments = SegmentFolder(directory: directory, segmentBytes: segmentBytes, sync: sync)
+        reserve = SpaceReserve(directory: directory)
         self.callbackLoop = callbackLoop
         for folder in [directory, segments.names.root] {
             if mkdir(folder, 0o700) != 0 && errno != EEXIST {
                 throw .system(errno, path: folder, operation: "make", needed: 4096)
             }
         }
-        database = try Schema.open(path)
+        database = try Schema.open(path, mayBeNew: segments.names.jobs().isEmpty)
         try SegmentFolder.sync(folder: directory)
         epoch = try Self.nextEpoch(database, path)
+        reserve.make()
     }
 
     private static func nextEpoch(
@@ -90,8 +94,10 @@ package final class DiskStore: Store, Sendable {
             found = try database.inDatabase { try StateReader($0).state() }
         } catch let error as BadRow {
             throw .damaged(path: path, offset: 0, reason: error.words)
-        } catch {
+        } catch let error as DatabaseError {
             throw DatabaseFailure.atStart(error, path)
+        } catch {
+            throw .damaged(path: path, offset: 0, reason: "\(error)")
         }
         try segments.recover(found.jobs)
         return found
@@ -104,7 +110,7 @@ package final class DiskStore: Store, Sendable {
     }
 
     package var diskBytes: UInt64 {
-        segments.bytes + (SegmentNames.size(of: path) ?? 0)
+        segments.bytes + reserve.diskBytes + (SegmentNames.size(of: path) ?? 0)
             + (SegmentNames.size(of: path + "-wal") ?? 0)
     }
 

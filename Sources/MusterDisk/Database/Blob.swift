@@ -7,7 +7,7 @@ import GRDB
 enum Blob {
     static func data(_ bytes: [UInt8]) -> Data { Data(bytes) }
 
-    static func bytes(_ row: Row, _ column: String) -> [UInt8]? {
-        Data.fromDatabaseValue(row[column]).map { [UInt8]($0) }
+    static func bytes(_ value: DatabaseValue) -> [UInt8]? {
+        Data.fromDatabaseValue(value).map { [UInt8]($0) }
     }
 }

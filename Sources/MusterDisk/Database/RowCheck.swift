@@ -23,9 +23,7 @@ struct RowCheck {
     }
 
     func integer(_ column: String) throws -> Int64 {
-        guard case .int64(let value)? = (row[column] as DatabaseValue?)?.storage else {
-            throw bad(column)
-        }
+        guard case .int64(let value) = try value(column).storage else { throw bad(column) }
         return value
     }
 
@@ -38,23 +36,23 @@ struct RowCheck {
     func flag(_ column: String) throws -> Bool { try integer(column) != 0 }
 
     func text(_ column: String) throws -> String {
-        guard let text = String.fromDatabaseValue(row[column]) else { throw bad(column) }
+        guard let text = String.fromDatabaseValue(try value(column)) else { throw bad(column) }
         return text
     }
 
     func bytes(_ column: String) throws -> [UInt8] {
-        guard let bytes = Blob.bytes(row, column) else { throw bad(column) }
+        guard let bytes = Blob.bytes(try value(column)) else { throw bad(column) }
         return bytes
     }
 
     func seconds(_ column: String) throws -> Double {
-        guard let value = Double.fromDatabaseValue(row[column]), value.isFinite else {
+        guard let value = Double.fromDatabaseValue(try value(column)), value.isFinite else {
             throw bad(column)
         }
         return value
     }
 
-    func isNull(_ column: String) -> Bool { (row[column] as DatabaseValue).isNull }
+    func isNull(_ column: String) throws -> Bool { try value(column).isNull }
 
     func job(_ column: String = "job") throws -> JobID {
         JobID(UInt64(bitPattern: try integer(column)))
@@ -95,6 +93,11 @@ struct RowCheck {
         return StoredBlock(
             form: form, items: try items(),
             place: BlockPlace(segment: segment, offset: UInt64(offset), bytes: bytes))
+    }
+
+    private func value(_ column: String) throws -> DatabaseValue {
+        guard row.hasColumn(column) else { throw bad(column) }
+        return row[column]
     }
 
     private func bad(_ column: String) -> BadRow {

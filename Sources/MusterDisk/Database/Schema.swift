@@ -49,15 +49,24 @@ enum Schema {
 
     static func path(in directory: String) -> String { "\(directory)/store.sqlite" }
 
+    /// - Parameter mayBeNew: false where there are files of jobs, which an empty database would
+    ///   make orphans.
     /// - Throws: `unusable` where another process has it or a newer program wrote it, `damaged`,
     ///   `noSpace`, `failed`.
     static func open(
-        _ path: String, migrations: [String] = Schema.migrations
+        _ path: String, mayBeNew: Bool = true, migrations: [String] = Schema.migrations
     ) throws(StoreError) -> DatabaseQueue {
         do {
             try makePrivateFile(path)
             let queue = try DatabaseQueue(path: path, configuration: configuration)
-            try queue.inDatabase { try refuseNewer($0, path, than: migrations.count) }
+            let found = try queue.inDatabase { try userVersion($0) }
+            if found == 0 && !mayBeNew {
+                throw StoreError.damaged(
+                    path: path, offset: 0,
+                    reason: "it is empty, and there are files of jobs beside it; put it back, or "
+                        + "move them away")
+            }
+            try refuse(found, path, ifOver: migrations.count)
             try migrator(migrations).migrate(queue)
             return queue
         } catch let error as StoreError {
@@ -98,8 +107,7 @@ enum Schema {
         try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
     }
 
-    private static func refuseNewer(_ db: Database, _ path: String, than newest: Int) throws {
-        let found = try userVersion(db)
+    private static func refuse(_ found: Int, _ path: String, ifOver newest: Int) throws {
         guard found > newest else { return }
         throw StoreError.unusable(
             path: path,

@@ -42,7 +42,7 @@ struct StateReader {
 
     private static func job(_ check: RowCheck) throws -> RecoveredJob {
         let stored = StoredJob(
-            id: try check.job("id"), key: check.isNull("key") ? nil : try check.text("key"),
+            id: try check.job("id"), key: try check.isNull("key") ? nil : check.text("key"),
             user: try check.text("user"), spec: try check.bytes("spec"),
             submitted: try check.seconds("submitted"))
         var job = RecoveredJob(job: stored)
@@ -51,7 +51,7 @@ struct StateReader {
         job.inputEnded = try check.flag("inputEnded")
         job.inputCutShort = try check.flag("inputCutShort")
         job.stopped = try check.flag("stopped")
-        job.ended = check.isNull("ended") ? nil : try check.seconds("ended")
+        job.ended = try check.isNull("ended") ? nil : check.seconds("ended")
         return job
     }
 

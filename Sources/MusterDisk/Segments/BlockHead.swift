@@ -6,7 +6,7 @@
 /// | 1 | kind: 0 inputs, 1 results |
 /// | 3 | 0 |
 /// | 4 | length of the block |
-/// | 4 | CRC-32C of all that: the 12 bytes above, the job's number and the place (8 each), the block |
+/// | 4 | CRC-32C of the 12 bytes above, the job's number and the place (8 each), and the block |
 ///
 /// In comes a block and where it goes, out comes its head; or what is wrong with a head that was
 /// read. The checksum covers the place, so that a block at the wrong one is noticed too.

@@ -10,7 +10,7 @@ import Synchronization
 extension SegmentFolder {
     /// - Throws: `failed` for whatever reason: after a sync that failed nobody knows what is on the
     ///   disk, and the next one may say that all is well.
-    func sync() throws(StoreError) {
+    func syncAll() throws(StoreError) {
         let (files, folders) = state.withLock { state in
             defer {
                 state.dirty = [:]
@@ -18,8 +18,8 @@ extension SegmentFolder {
             }
             return (Array(state.dirty.values), state.dirtyFolders.sorted())
         }
-        for file in files where fdatasync(file.descriptor) != 0 {
-            throw Self.failed(file.path)
+        for file in files where sync(file.descriptor) != 0 {
+            throw Self.syncFailed(file.path)
         }
         for folder in folders { try Self.sync(folder: folder) }
     }
@@ -28,12 +28,12 @@ extension SegmentFolder {
         let descriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         // A job that was removed since took its folder along.
         if descriptor < 0 && errno == ENOENT { return }
-        guard descriptor >= 0 else { throw failed(folder) }
+        guard descriptor >= 0 else { throw syncFailed(folder) }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failed(folder) }
+        guard fsync(descriptor) == 0 else { throw syncFailed(folder) }
     }
 
-    private static func failed(_ path: String) -> StoreError {
+    static func syncFailed(_ path: String) -> StoreError {
         .failed(path: path, operation: "sync", reason: String(cString: strerror(errno)))
     }
 

@@ -49,11 +49,17 @@ final class SegmentFolder: Sendable {
 
     let names: SegmentNames
     let segmentBytes: UInt64
+    /// Makes a file's bytes durable; 0, or -1 and `errno`.
+    let sync: @Sendable (Int32) -> Int32
     let state = Mutex(State())
 
-    init(directory: String, segmentBytes: UInt64 = SegmentFolder.segmentBytes) {
+    init(
+        directory: String, segmentBytes: UInt64 = SegmentFolder.segmentBytes,
+        sync: @escaping @Sendable (Int32) -> Int32 = { fdatasync($0) }
+    ) {
         names = SegmentNames(directory: directory)
         self.segmentBytes = segmentBytes
+        self.sync = sync
     }
 
     var bytes: UInt64 { state.withLock { $0.bytes } }
@@ -83,9 +89,8 @@ final class SegmentFolder: Sendable {
             _ = ftruncate(file.descriptor, off_t(offset))
             throw .system(number, path: file.path, operation: "write to", needed: needed)
         }
-        if !note(key, file, end: offset + UInt64(needed)), fdatasync(file.descriptor) != 0 {
-            throw .failed(
-                path: file.path, operation: "sync", reason: String(cString: strerror(errno)))
+        if !note(key, file, end: offset + UInt64(needed)), sync(file.descriptor) != 0 {
+            throw Self.syncFailed(file.path)
         }
         return BlockPlace(segment: key.number, offset: offset, bytes: count)
     }

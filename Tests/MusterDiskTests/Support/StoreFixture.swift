@@ -21,7 +21,7 @@ final class Folder: Sendable {
     }
 
     private init(copyOf other: Folder) throws {
-        path = other.path + "-copy-\(UInt32.random(in: 0...UInt32.max))"
+        path = "/tmp/muster-store-copy-\(UInt64.random(in: 0...UInt64.max))"
         try FileManager.default.copyItem(atPath: other.path, toPath: path)
     }
 
