@@ -42,12 +42,23 @@ package enum Limits {
     /// and a half may go missing.
     package static let leaseNanoseconds: Int64 = 9_000_000_000
 
+    /// Pauses between attempts to reach a lost coordinator: from a restart's time to what people
+    /// do not mind waiting for.
+    package static let redialLeastNanoseconds: Int64 = 50_000_000
+    package static let redialMostNanoseconds: Int64 = 2_000_000_000
+    /// A client tries so long where nobody waits for a job: a restart and its recovery are over by
+    /// then.
+    package static let redialIdleNanoseconds: Int64 = 10_000_000_000
+
     // MARK: Jobs
 
     /// Items of one job. Indices stay far from overflow and fit JSON numbers exactly.
     package static let itemsPerJob = 1 << 40
     /// Input bytes that a client may be ahead of the items already taken by workers.
     package static let inputAheadBytes = 8 << 20
+    /// Input bytes of one job that a client keeps until they are on the coordinator's disk; some
+    /// hundred milliseconds of a fast network. At this much it waits.
+    package static let keptInputBytes = 64 << 20
     /// Inputs of one job kept in memory before further ones go to a file.
     package static let inputMemoryBytes = 32 << 20
     /// Result bytes on their way to one reader that it has not acknowledged.
