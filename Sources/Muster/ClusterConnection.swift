@@ -1,7 +1,8 @@
 /// A client's connection to a coordinator: asks and is answered, feeds inputs, receives results.
 /// Requests are awaited; results of a job come through its mailbox, so that they are shown on the
 /// caller's own thread and no event loop ever waits for a terminal, or go straight to a receiver
-/// that takes little time.
+/// that takes little time. What becomes of all that when the connection is cut is
+/// `ClusterConnection+Redial.swift`; what comes from the coordinator, `+Receive`.
 
 import DequeModule
 package import MusterModel
@@ -10,48 +11,70 @@ package import MusterWire
 import NIOConcurrencyHelpers
 package import NIOCore
 
-/// What happens to a job that this client is attached to.
-package enum JobEvent: Sendable {
-    /// In the job's order.
-    case results([ResultRecord])
-    /// In the job's order, too, between the results.
-    case values([ValueRun])
-    case progress(JobSummary)
-    case ended(JobSummary)
-    /// The connection is gone; nothing more will come.
-    case lost(MusterError)
-    /// Put in by the caller's own threads, to wake the one that reads.
-    case signal(Int32)
-    case inputFailed(MusterError)
-}
-
-/// Where a job's events go. Called on the connection's event loop, in order.
-package protocol JobReceiver: AnyObject, Sendable {
-    func put(_ event: JobEvent)
-}
-
-extension Mailbox<JobEvent>: JobReceiver {}
-
 package final class ClusterConnection: LinkDelegate {
     package typealias JobMailbox = Mailbox<JobEvent>
+    /// Makes a new connection to the same coordinator.
+    package typealias Dial = @Sendable () async throws -> (any Link, Welcome)
 
-    private let link: any Link
-    package let welcome: Welcome
-    private struct State {
+    enum Phase {
+        case open(any Link)
+        /// Jobs are taken up again: these requests are asked; all others wait.
+        case resuming(any Link, asked: Set<UInt64>)
+        case dialing(MusterError)
+        /// As dialing, but nobody waits for anything: the next request dials.
+        case parked(MusterError)
+        /// The connection is gone for good.
+        case over(MusterError)
+    }
+
+    struct OpenRequest {
+        let request: ControlRequest
+        /// nil where nobody waits for the answer.
+        let promise: EventLoopPromise<ControlResponse>?
+        /// It takes up this job again.
+        var resumes: JobID?
+        var wasSent = false
+        /// It was sent over an earlier connection, too.
+        var isRepeated = false
+    }
+
+    struct State {
+        var phase: Phase
+        var welcome: Welcome
+        /// Closed by us: nothing is dialed any more.
+        var isClosing = false
         var lastRequest: UInt64 = 0
-        var requests: [UInt64: EventLoopPromise<ControlResponse>] = [:]
+        var requests: [UInt64: OpenRequest] = [:]
         var mailboxes: [JobID: JobMailbox] = [:]
         /// In place of a mailbox.
         var receivers: [JobID: any JobReceiver] = [:]
         var gauges: [JobID: Gauge] = [:]
         var names: [WorkerID: String] = [:]
-        var lost: MusterError?
+        /// Jobs to come back to; empty where nothing is dialed again.
+        var jobs: [JobID: JobResumption] = [:]
+        /// Jobs that could not be taken up again.
+        var failures: [JobID: MusterError] = [:]
+        var recordWaiters: [JobID: [EventLoopPromise<Void>]] = [:]
+        var closeWaiters: [EventLoopPromise<Void>] = []
+        var onNews: (@Sendable (ConnectionNews) -> Void)?
+        /// The loss was said, so its end is to be said, too.
+        var saidLost = false
 
-        mutating func mailbox(of job: JobID) -> ClusterConnection.JobMailbox {
+        var lost: MusterError? { if case .over(let error) = phase { error } else { nil } }
+
+        /// While anything can be heard.
+        var link: (any Link)? {
+            switch phase {
+            case .open(let link), .resuming(let link, _): link
+            case .dialing, .parked, .over: nil
+            }
+        }
+
+        mutating func mailbox(of job: JobID) -> JobMailbox {
             if let mailbox = mailboxes[job] { return mailbox }
-            let mailbox = ClusterConnection.JobMailbox()
+            let mailbox = JobMailbox()
             mailboxes[job] = mailbox
-            if let lost { mailbox.put(.lost(lost)) }
+            if let lost = lost ?? failures[job] { mailbox.put(.lost(lost)) }
             return mailbox
         }
 
@@ -63,43 +86,93 @@ package final class ClusterConnection: LinkDelegate {
             if let gauge = gauges[job] { return gauge }
             let gauge = Gauge(credit: Limits.inputAheadBytes)
             gauges[job] = gauge
-            if lost != nil { gauge.close() }
+            if lost ?? failures[job] != nil { gauge.close() }
             return gauge
         }
     }
-    private let state = NIOLockedValueBox(State())
+    let state: NIOLockedValueBox<State>
+    let dial: Dial?
+    /// For people.
+    let address: String
     package let loop: any EventLoop
     let sender: FileSender
-    private let ended: EventLoopPromise<Void>
 
-    package init(link: any Link, welcome: Welcome, loop: any EventLoop) {
-        self.link = link
-        self.welcome = welcome
+    /// - Parameter dial: for a connection that comes back by itself; nil = once cut it is gone.
+    package init(
+        link: any Link, welcome: Welcome, loop: any EventLoop, dial: Dial? = nil
+    ) {
+        // A coordinator that keeps nothing has nothing to come back to.
+        self.dial = welcome.records ? dial : nil
         self.loop = loop
-        self.ended = loop.makePromise()
-        self.sender = FileSender(link: link, loop: loop)
+        address = link.peer.address
+        state = NIOLockedValueBox(State(phase: .open(link), welcome: welcome))
+        sender = FileSender(link: link, loop: loop)
         link.start(delegate: self, on: loop)
+    }
+
+    package var welcome: Welcome { state.withLockedValue { $0.welcome } }
+
+    /// Lines for people when the connection is lost and when it is back; nil = nobody reads them.
+    package func onNews(_ call: (@Sendable (ConnectionNews) -> Void)?) {
+        state.withLockedValue { $0.onNews = call }
     }
 
     // MARK: Requests
 
+    /// While the connection is cut it waits for the next one.
     /// - Throws: what the coordinator answered with, or `.unreachable`.
     package func request(_ request: ControlRequest) async throws -> ControlResponse {
         let promise = loop.makePromise(of: ControlResponse.self)
-        let (id, lost) = state.withLockedValue { state -> (UInt64, MusterError?) in
-            state.lastRequest += 1
-            if state.lost == nil { state.requests[state.lastRequest] = promise }
-            return (state.lastRequest, state.lost)
-        }
-        if let lost { promise.fail(lost) } else { link.send(.request(id, request)) }
-        let answer = try await promise.futureResult.get()
+        ask(request, promise)
+        return try await Self.judged(promise.futureResult.get())
+    }
+
+    /// The same for a thread that may wait; never on an event loop.
+    package func requestAndWait(_ request: ControlRequest) throws -> ControlResponse {
+        let promise = loop.makePromise(of: ControlResponse.self)
+        ask(request, promise)
+        return try Self.judged(promise.futureResult.wait())
+    }
+
+    private static func judged(_ answer: ControlResponse) throws -> ControlResponse {
         if case .failed(let error) = answer { throw error }
         return answer
     }
 
     /// Sends without waiting for the answer.
     package func tell(_ request: ControlRequest) {
-        link.send(.request(0, request))
+        // Where nobody comes back, nothing has to be remembered.
+        if dial == nil {
+            state.withLockedValue { $0.link }?.send(.request(0, request))
+        } else {
+            ask(request, nil)
+        }
+    }
+
+    private func ask(_ request: ControlRequest, _ promise: EventLoopPromise<ControlResponse>?) {
+        var open = OpenRequest(request: request, promise: promise)
+        let (id, link, lost, wakes) = state.withLockedValue {
+            state -> (UInt64, (any Link)?, MusterError?, Bool) in
+            state.lastRequest += 1
+            if case .detach(let job) = request { state.jobs[JobID(job)] = nil }
+            var link: (any Link)?
+            var wakes = false
+            switch state.phase {
+            case .over(let error): return (0, nil, error, false)
+            case .open(let now):
+                link = now
+                open.wasSent = true
+            case .resuming, .dialing: break
+            case .parked(let error):
+                state.phase = .dialing(error)
+                wakes = true
+            }
+            state.requests[state.lastRequest] = open
+            return (state.lastRequest, link, nil, wakes)
+        }
+        if let lost { promise?.fail(lost) }
+        link?.send(.request(id, request))
+        if wakes { startDialing() }
     }
 
     // MARK: Jobs
@@ -114,7 +187,7 @@ package final class ClusterConnection: LinkDelegate {
         loop.execute { [self] in
             let (early, lost) = state.withLockedValue { state in
                 state.receivers[job] = receiver
-                return (state.mailboxes.removeValue(forKey: job), state.lost)
+                return (state.mailboxes.removeValue(forKey: job), state.lost ?? state.failures[job])
             }
             let waited = early?.takeAll() ?? []
             for event in waited { receiver.put(event) }
@@ -128,6 +201,8 @@ package final class ClusterConnection: LinkDelegate {
             state.receivers[job] = nil
             state.mailboxes[job] = nil
             state.gauges[job] = nil
+            state.jobs[job] = nil
+            state.failures[job] = nil
         }
     }
 
@@ -136,83 +211,34 @@ package final class ClusterConnection: LinkDelegate {
         state.withLockedValue { $0.gauge(of: job) }
     }
 
-    package func send(_ batch: Segment, of job: JobID) { link.send(.items(job, batch)) }
-    package func endInput(of job: JobID) { link.send(.inputEnded(job)) }
+    package func send(_ batch: Segment, of job: JobID) {
+        let link = state.withLockedValue { state -> (any Link)? in
+            let isDue = state.jobs[job]?.add(batch) ?? true
+            if state.jobs[job]?.inputs?.isFull == true { state.gauge(of: job).hold(.full) }
+            return isDue ? state.link : nil
+        }
+        link?.send(.items(job, batch))
+    }
+
+    package func endInput(of job: JobID) {
+        let link = state.withLockedValue { state -> (any Link)? in
+            state.jobs[job]?.endInput() ?? true ? state.link : nil
+        }
+        link?.send(.inputEnded(job))
+    }
 
     /// These bytes of results were shown: as many may follow.
     package func acknowledge(_ bytes: Int, of job: JobID) {
-        link.send(.resultsCredit(job, bytes: UInt64(max(0, bytes))))
+        let (due, link) = state.withLockedValue { state -> (Int, (any Link)?) in
+            guard let due = state.jobs[job]?.received.acknowledge(bytes) else {
+                return (max(0, bytes), state.link)
+            }
+            return (due, due > 0 ? state.link : nil)
+        }
+        link?.send(.resultsCredit(job, bytes: UInt64(due)))
     }
 
     package func name(of worker: WorkerID) -> String? {
         state.withLockedValue { $0.names[worker] }
-    }
-
-    /// Comes back when the connection has ended, whoever ended it, or after `milliseconds`.
-    package func untilClosed(atMost milliseconds: Int64 = 30_000) async {
-        let promise = loop.makePromise(of: Void.self)
-        ended.futureResult.whenComplete { _ in promise.succeed() }
-        loop.scheduleTask(in: .milliseconds(milliseconds)) { promise.succeed() }
-        try? await promise.futureResult.get()
-    }
-
-    package func close() {
-        link.send(.bye(""))
-        link.close()
-    }
-
-    private func receiver(of job: JobID) -> any JobReceiver {
-        state.withLockedValue { $0.receiver(of: job) }
-    }
-
-    // MARK: From the coordinator
-
-    package func received(_ messages: [Message], on _: any Link) {
-        for message in messages {
-            switch message {
-            case .response(let id, let response):
-                state.withLockedValue { $0.requests.removeValue(forKey: id) }?.succeed(response)
-            case .results(let records):
-                guard let job = records.first?.job else { continue }
-                receiver(of: job).put(.results(records))
-            case .values(let runs):
-                guard let job = runs.first?.job else { continue }
-                receiver(of: job).put(.values(runs))
-            case .progress(let summary):
-                receiver(of: JobID(summary.id)).put(.progress(summary))
-            case .jobEnded(let summary):
-                receiver(of: JobID(summary.id)).put(.ended(summary))
-            case .inputCredit(let job, let bytes): gauge(of: job).add(bytes)
-            case .workerName(let worker, let name):
-                state.withLockedValue { $0.names[worker] = name }
-            case .refused(let error): end(error)
-            case .bye(let reason): end(MusterError(.unreachable, reason))
-            default:
-                end(MusterError(.malformed, "the coordinator sent what clients never get"))
-                link.close()
-            }
-        }
-    }
-
-    package func closed(_ error: MusterError?, on _: any Link) {
-        end(error ?? MusterError(.unreachable, "the coordinator closed the connection"))
-    }
-
-    package func writable(on _: any Link) { sender.pumpOn() }
-
-    private func end(_ error: MusterError) {
-        let news = state.withLockedValue { state -> State? in
-            if state.lost != nil { return nil }
-            state.lost = error
-            defer { state.requests = [:] }
-            return state
-        }
-        guard let news else { return }
-        for promise in news.requests.values { promise.fail(error) }
-        for gauge in news.gauges.values { gauge.close() }
-        sender.close(error)
-        for mailbox in news.mailboxes.values { mailbox.put(.lost(error)) }
-        for receiver in news.receivers.values { receiver.put(.lost(error)) }
-        ended.succeed()
     }
 }

@@ -165,6 +165,11 @@ package struct ClusterStatus: Hashable, Sendable, Codable {
     package var workers: [WorkerSummary]
     package var jobs: [JobSummary]
     package var residentBytes: Int
+    /// Bytes that jobs, their inputs and their results take in the state directory; nil where
+    /// nothing outlives the coordinator.
+    package var diskBytes: Int?
+    /// Bytes that are free there; nil where nobody knows.
+    package var diskFreeBytes: Int?
     package var tokens: Int
     /// nil while no token lives.
     package var enrolAddress: String?
@@ -172,8 +177,10 @@ package struct ClusterStatus: Hashable, Sendable, Codable {
     package init(
         cluster: String, coordinator: String, version: String, pid: Int32, upSeconds: Double,
         stateDirectory: String, workers: [WorkerSummary], jobs: [JobSummary], residentBytes: Int,
-        tokens: Int, enrolAddress: String?
+        tokens: Int, enrolAddress: String?, diskBytes: Int? = nil, diskFreeBytes: Int? = nil
     ) {
+        self.diskBytes = diskBytes
+        self.diskFreeBytes = diskFreeBytes
         self.cluster = cluster
         self.coordinator = coordinator
         self.version = version

@@ -46,6 +46,9 @@ package enum Limits {
     /// do not mind waiting for.
     package static let redialLeastNanoseconds: Int64 = 50_000_000
     package static let redialMostNanoseconds: Int64 = 2_000_000_000
+    /// A client tries so long where nobody waits for a job: a restart and its recovery are over by
+    /// then.
+    package static let redialIdleNanoseconds: Int64 = 10_000_000_000
 
     // MARK: Jobs
 
@@ -56,6 +59,9 @@ package enum Limits {
     /// It hears of room for further ones when there is this much more: a small part of the above,
     /// so that it never waits for that, and no message for each small input.
     package static let inputCreditBytes = 256 << 10
+    /// Input bytes of one job that a client keeps until they are on the coordinator's disk; some
+    /// hundred milliseconds of a fast network. At this much it waits.
+    package static let keptInputBytes = 64 << 20
     /// Inputs of one job kept in memory before further ones go to a file.
     package static let inputMemoryBytes = 32 << 20
     /// Result bytes on their way to one reader that it has not acknowledged.

@@ -18,6 +18,10 @@ package enum ControlRequest: Hashable, Sendable, Codable {
     case cancel(job: UInt64, items: [ItemSpan]?, graceNanoseconds: Int64)
     case retry(job: UInt64, items: [ItemSpan]?)
     case remove(job: UInt64)
+    /// Which inputs succeeded in a job (`run --resume`). `work`: the first 16 bytes of the SHA-256
+    /// of `JobSpec.workIdentity`; the job's must be the same, else `.conflict`. `inputs`: of each
+    /// input the first 16 bytes of its SHA-256, one behind the other.
+    case succeeded(job: UInt64, work: Bytes, inputs: Bytes)
     case jobs
     case job(UInt64)
     case explain(job: UInt64, item: Int?)
@@ -72,6 +76,9 @@ package enum ControlResponse: Hashable, Sendable, Codable {
     /// No job was made: files with these digests are to be sent first.
     case missing([String])
     case attached(JobSummary)
+    /// Places in the request's `inputs`, ascending: the job had such an item, and all such items
+    /// of it have succeeded.
+    case succeeded([ItemSpan])
     /// How many items or things the order touched.
     case done(count: Int)
     case jobs([JobSummary])

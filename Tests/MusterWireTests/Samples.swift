@@ -38,7 +38,7 @@ enum Samples {
     static let status = ClusterStatus(
         cluster: "c", coordinator: "k", version: "0.1.0", pid: 1, upSeconds: 2,
         stateDirectory: "/s", workers: [worker], jobs: [summary], residentBytes: 3, tokens: 1,
-        enrolAddress: nil)
+        enrolAddress: nil, diskBytes: 7)
 
     static let detail = JobDetail(
         summary: summary, retries: 1, timeoutSeconds: nil,
@@ -62,10 +62,11 @@ enum Samples {
         .status, .drainWorker(name: "w"), .resumeWorker(name: "w"), .stopWorker(name: "w"),
         .createToken(role: "client", seconds: 9), .tokens, .revokeToken(id: "x"),
         .stopCoordinator(force: true),
+        .succeeded(job: 4, work: Bytes([0xff]), inputs: Bytes([])),
     ]
 
     static let responses: [ControlResponse] = [
-        .submitted(job: 3), .attached(summary), .done(count: 4), .jobs([summary]), .job(detail),
+        .submitted(job: 3), .succeeded([ItemSpan(from: 0, to: 2)]), .attached(summary), .done(count: 4), .jobs([summary]), .job(detail),
         .text(["a", ""]), .status(status), .token("mst1"),
         .tokens([TokenSummary(id: "i", role: "viewer", state: "live", expires: 3)]),
         .failed(MusterError(.limit, "no")),

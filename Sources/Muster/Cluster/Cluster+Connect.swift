@@ -22,11 +22,15 @@ extension ClusterConnection {
                     + "login HOST:PORT --token-file F` enrols with another's")
         }
         let store = Surroundings.profiles
-        let profile = try store.load(name)
-        let (link, welcome) = try await Dialer.connect(
-            host: profile.host, port: profile.port, context: try store.context(name, profile),
-            hello: Hello(), group: group)
-        return ClusterConnection(link: link, welcome: welcome, loop: group.next())
+        let dial: Dial = {
+            // Read each time: certificates are renewed, and coordinators move.
+            let profile = try store.load(name)
+            return try await Dialer.connect(
+                host: profile.host, port: profile.port, context: try store.context(name, profile),
+                hello: Hello(), group: group)
+        }
+        let (link, welcome) = try await dial()
+        return ClusterConnection(link: link, welcome: welcome, loop: group.next(), dial: dial)
     }
 }
 
@@ -63,6 +67,7 @@ extension Cluster {
         do {
             let program = try ProgramFile(program, isLocal: false)
             let connection = try await ClusterConnection.open(name, on: group)
+            connection.onNews { StandardError.note($0.text) }
             return Cluster(
                 name: Surroundings.cluster(name) ?? connection.welcome.cluster, pool: pool,
                 connection: connection, embedded: nil, program: program, group: group)

@@ -158,7 +158,7 @@ final class Drain: JobReceiver {
             let bytes = runs.reduce(0) { $0 + $1.encodedBytes }
             cluster.connection.acknowledge(bytes, of: job)
         case .ended, .lost: cluster.forget(job)
-        case .progress, .signal, .inputFailed: break
+        case .progress, .interrupted, .resumed, .signal, .inputFailed: break
         }
     }
 }

@@ -142,6 +142,11 @@ final class ResultFeed<Element: Sendable>: Sendable {
                         + "\(summary.cancelled) of its items did not run to their end")
             }
             return []
+        case .interrupted:
+            // The line that says so comes in its place.
+            now.progress?.stop()
+            return []
+        case .resumed: return []
         case .lost(let error):
             throw run.failure ?? ClusterError(error)
         case .inputFailed(let error): throw ClusterError(error)

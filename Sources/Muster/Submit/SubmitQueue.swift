@@ -200,7 +200,7 @@ final class SubmitQueue: JobReceiver {
         case .ended:
             end(ClusterError(.cancelled, "the job of this call was cancelled from elsewhere"))
         case .lost(let error): end(ClusterError(error))
-        case .progress, .signal, .inputFailed: break
+        case .progress, .interrupted, .resumed, .signal, .inputFailed: break
         }
     }
 

@@ -16,6 +16,8 @@ package struct ProgressSnapshot: Equatable, Sendable {
     package var failed = 0
     /// The item whose result holds up the output, if the spool is full; nil otherwise.
     package var waitingForItem: Int?
+    /// The coordinator is lost, so that nothing is heard of the job.
+    package var lacksCoordinator = false
     /// Since the job began.
     package var elapsedSeconds = 0.0
     /// Smoothed items per second; nil when not known.
@@ -110,6 +112,7 @@ package struct ProgressBar: Equatable, Sendable {
             let failed = "\(snapshot.failed) failed"
             parts.append(coloured ? Self.red + failed + Self.reset : failed)
         }
+        if snapshot.lacksCoordinator { parts.append("no coordinator") }
         if let item = snapshot.waitingForItem { parts.append("waiting for item \(item)") }
         return "[" + parts.joined(separator: ", ") + "]"
     }

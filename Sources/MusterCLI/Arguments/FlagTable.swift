@@ -51,7 +51,7 @@ package struct FlagSpec: Equatable, Sendable {
         plain("serve"), value("pool"), value("chunk"), plain("speculate"),
         // the job
         value("name"), value("priority"), plain("detach"), plain("local"), value("cluster"),
-        value("exit-code"), plain("help", ["h"]),
+        value("resume"), value("exit-code"), plain("help", ["h"]),
     ]
 
     /// The flags of `map`.
@@ -64,7 +64,7 @@ package struct FlagSpec: Equatable, Sendable {
         plain("json"), plain("quiet", ["q"]),
         // the job
         value("name"), value("priority"), plain("detach"), plain("local"), value("cluster"),
-        value("exit-code"), plain("help", ["h"]),
+        value("resume"), value("exit-code"), plain("help", ["h"]),
     ]
 
     /// The flags of a verb whose words are scanned before they are parsed; nil for others.

@@ -53,6 +53,15 @@ package struct JobSelector: Equatable, Sendable {
         items = Self.merged(ranges)
     }
 
+    /// A whole job, for `--resume`.
+    /// - Throws: `badValue`.
+    package init(resumed text: String) throws(UsageError) {
+        try self.init(text)
+        guard job != .all, items == nil else {
+            throw UsageError(.badValue, "`\(text)`: --resume takes one whole job, as 41 or last")
+        }
+    }
+
     private static func number(_ part: Substring, in text: String) throws(UsageError) -> UInt64 {
         guard !part.isEmpty, part.utf8.allSatisfy({ (48...57).contains($0) }) else {
             throw UsageError(

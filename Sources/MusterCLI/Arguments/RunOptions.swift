@@ -46,6 +46,7 @@ package struct RunOptions: ParsableArguments {
             (input.null && input.delimiter != nil, "-0 and -d"),
             (input.csv && (input.null || input.delimiter != nil), "--csv and -0 or -d"),
             (output.json && output.plain, "--json and --plain"),
+            (job.local && job.resume != nil, "--local and --resume"),
             (job.local && job.cluster != nil, "--local and --cluster"),
             (output.unordered && output.lineBuffer, "--unordered and --lb"),
             (running.serve && output.lineBuffer, "--serve and --lb"),
@@ -255,6 +256,12 @@ package struct JobFlags: ParsableArguments {
         help: ArgumentHelp("The cluster to use.", valueName: "name"),
         transform: { try NameFlag.name($0) })
     package var cluster: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Leave out inputs that succeeded in this job.", valueName: "job"),
+        transform: { try JobSelector(resumed: $0) })
+    package var resume: JobSelector?
 
     @Option(
         name: .customLong("exit-code"), parsing: .unconditional,

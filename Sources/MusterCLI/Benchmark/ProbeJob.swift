@@ -88,7 +88,7 @@ struct ProbeJob {
                 }
                 return taken
             case .lost(let error), .inputFailed(let error): throw error
-            case .progress, .signal, .values: break
+            case .progress, .interrupted, .resumed, .signal, .values: break
             }
         }
     }

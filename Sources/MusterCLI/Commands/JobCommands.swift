@@ -186,10 +186,16 @@ struct ShowResults: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "results", abstract: "Output of the items that have ended, in order.")
     @OptionGroup var job: JobFlag
+    @Option(
+        help: ArgumentHelp("Begin with this item (1).", valueName: "item"),
+        transform: { try NumberFlag.parse($0, in: 1...Limits.itemsPerJob) })
+    var from = 1
     @Flag(help: "One JSON line per item.") var json = false
 
     func run() async throws {
-        try await JobFollower(job: job, json: json, quiet: true, results: true, follow: false).run()
+        try await JobFollower(
+            job: job, json: json, quiet: true, results: true, follow: false, firstItem: from - 1
+        ).run()
     }
 }
 

@@ -37,6 +37,12 @@ struct StatusCommand: AsyncParsableCommand {
             "\(workers), \(NumberText.counted(status.slots, "slot")); "
                 + "\(NumberText.counted(open.count, "job")) not over, \(status.jobs.count) known; "
                 + "\(ByteText.text(status.residentBytes)) of memory")
+        if let bytes = status.diskBytes {
+            let free = status.diskFreeBytes.map { ", \(ByteText.text($0)) are free there" } ?? ""
+            Output.line(
+                "jobs take \(ByteText.text(bytes)) in \(Escaping.visible(status.stateDirectory))"
+                    + free + "; `muster job remove` makes room")
+        }
         if let address = status.enrolAddress {
             Output.line(
                 "enrolment is open at \(address) for \(NumberText.counted(status.tokens, "token"))")

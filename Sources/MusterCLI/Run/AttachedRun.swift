@@ -12,6 +12,8 @@ struct AttachedRun {
     let maker: JobMaker
     /// What the job takes along; nil = nothing.
     var files: OutgoingFiles?
+    /// nil = all inputs are run.
+    var filter: ResumeFilter?
 
     private var options: RunOptions { maker.options }
     private var isEmbedded: Bool { maker.isEmbedded }
@@ -27,7 +29,8 @@ struct AttachedRun {
             || options.output.joblog != nil || options.output.results != nil
         let memory = needsInputs ? InputMemory(array: array) : nil
         let feeder = InputFeeder(
-            connection: connection, job: job, kind: maker.inputKind, memory: memory)
+            connection: connection, job: job, kind: maker.inputKind, memory: memory,
+            filter: filter)
         if array == nil { feeder.start(plan) }
         let mailbox = connection.mailbox(of: job)
         Signals.handle([SIGINT, SIGTERM, SIGHUP]) { mailbox.put(.signal($0)) }
@@ -39,7 +42,9 @@ struct AttachedRun {
             isEmbedded: isEmbedded, ownsJob: true)
         watcher.feeder = feeder
         watcher.exitStyle = options.job.exitCode
-        return watcher.watch()
+        let status = watcher.watch()
+        if let line = feeder.leftOut, !options.output.quiet { Output.note(line) }
+        return status
     }
 
     /// For the progress line: the command's own name, or the function's.

@@ -23,17 +23,23 @@ final class InputFeeder: Sendable {
     private let gauge: Gauge
     /// Inputs of items whose results have not come yet, if anybody wants them.
     private let memory: InputMemory?
+    /// Leaves out what succeeded in an earlier job; nil = everything runs.
+    private let filter: NIOLockedValueBox<ResumeFilter?>
 
     init(
         connection: ClusterConnection, job: JobID, kind: Kind = .fields,
-        memory: InputMemory? = nil
+        memory: InputMemory? = nil, filter: ResumeFilter? = nil
     ) {
         self.connection = connection
         self.job = job
         self.kind = kind
         self.gauge = connection.gauge(of: job)
         self.memory = memory
+        self.filter = NIOLockedValueBox(filter)
     }
+
+    /// What was left out, for people; nil where nothing could be.
+    var leftOut: String? { filter.withLockedValue { $0?.line } }
 
     /// Feeds on a thread of its own; what goes wrong comes through the mailbox.
     func start(_ plan: InputPlan) {
@@ -54,7 +60,10 @@ final class InputFeeder: Sendable {
     func feedAll(_ given: InputPlan) throws {
         var plan = given
         var first = 0
-        while let batch = try plan.nextBatch(maxItems: 4096, maxBytes: Limits.batchBytes) {
+        while let read = try plan.nextBatch(maxItems: 4096, maxBytes: Limits.batchBytes) {
+            var filter = self.filter.withLockedValue { $0 }
+            let batch = try filter?.rest(of: read) ?? read
+            self.filter.withLockedValue { [filter] in $0 = filter }
             let count = batch.ends.count
             guard count > 0 else { continue }
             memory?.remember(batch, from: first)

@@ -14,6 +14,8 @@ struct JobFollower {
     let follow: Bool
     var logs = false
     var failedOnly = false
+    /// 0-based; what comes before is not wanted.
+    var firstItem = 0
     /// nil = wait for ever.
     var patience: Duration?
 
@@ -24,7 +26,7 @@ struct JobFollower {
         let mailbox = connection.mailbox(of: id)
         Signals.handle([SIGINT, SIGTERM]) { mailbox.put(.signal($0)) }
         let request = ControlRequest.attach(
-            job: summary.id, items: job.selector.spans, firstItem: 0, results: results,
+            job: summary.id, items: job.selector.spans, firstItem: firstItem, results: results,
             follow: follow)
         _ = try await connection.request(request)
         let printer = results ? printer(for: summary) : nil

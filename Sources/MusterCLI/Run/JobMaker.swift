@@ -39,7 +39,10 @@ struct JobMaker {
                 ? .function(try server(plan)) : .command(try command(plan))
         }
         var spec = JobSpec(name: options.job.name, workload: workload, input: .stream)
-        if target == nil, let array = plan.array, array.parts.count == 1 {
+        // What is left of an array to resume is none.
+        if target == nil, options.job.resume == nil, let array = plan.array,
+            array.parts.count == 1
+        {
             let part = array.parts[0]
             spec.input = .array(ArrayInput(first: part.first, step: part.step, count: part.count))
         }

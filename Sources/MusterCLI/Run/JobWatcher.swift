@@ -27,6 +27,8 @@ final class JobWatcher {
     private var failedItems = 0
     private var firstFailure: Int32?
     private var isCancelling = false
+    /// There is no connection just now.
+    private var isCut = false
     /// 130, 141, 143 where a signal ended the run.
     private var signalStatus: Int32?
     private var inputError: MusterError?
@@ -42,6 +44,8 @@ final class JobWatcher {
         self.progress = progress
         self.isEmbedded = isEmbedded
         self.ownsJob = ownsJob
+        // The line that says it has to go between progress lines.
+        connection.onNews(nil)
     }
 
     /// Returns the exit code.
@@ -80,6 +84,8 @@ final class JobWatcher {
         case .values(let runs): show(runs)
         case .progress(let summary): progress.update(summary, label: label)
         case .ended(let summary): return ended(summary)
+        case .interrupted(let news): note(news, isCut: true)
+        case .resumed(let news): note(news, isCut: false)
         case .lost(let error): return lost(error)
         case .signal(let number): return signalled(number)
         case .inputFailed(let error):
@@ -195,6 +201,14 @@ final class JobWatcher {
         return summary.finished > summary.succeeded ? 1 : 0
     }
 
+    private func note(_ news: ConnectionNews, isCut: Bool) {
+        // Also where it was cut again before it was back.
+        guard isCut != self.isCut else { return }
+        self.isCut = isCut
+        progress.interrupt(isCut: isCut)
+        Output.note(news.text)
+    }
+
     private func lost(_ error: MusterError) -> Int32 {
         progress.end()
         printer?.close()
@@ -214,6 +228,17 @@ final class JobWatcher {
             return status
         }
         if number == SIGHUP && !isEmbedded { return status }
+        // Nobody knows when there will be a coordinator to tell.
+        if isCut {
+            progress.end()
+            Output.note(
+                isCancelling
+                    ? "job \(job) may go on: its coordinator is lost and was perhaps not told to "
+                        + "cancel it; `muster cancel \(job)` does when it is back"
+                    : "job \(job) goes on when its coordinator is back; `muster attach \(job)` "
+                        + "comes back to it, `muster cancel \(job)` ends it")
+            return status
+        }
         guard signalStatus == nil else {
             progress.end()
             Output.note("killing what still runs")
@@ -236,47 +261,5 @@ final class JobWatcher {
         feeder?.stop()
         connection.tell(
             .cancel(job: job.rawValue, items: nil, graceNanoseconds: graceNanoseconds))
-    }
-}
-
-extension Ending {
-    /// As a shell would report it.
-    var exitCode: Int32 {
-        switch self {
-        case .exited(let code): code
-        case .signalled(let number): 128 + number
-        case .timedOut: 124
-        case .cannotStart(.execute, ENOENT): 127
-        case .cannotStart: 126
-        case .cancelled: 130
-        case .runnerDied(let number): number > 0 ? 128 + number : 0 - number
-        case .outputLimit, .supervisorLost, .workersLost, .badInput, .threw, .memoryLimit: 1
-        }
-    }
-
-    /// What Muster itself said on the item's stderr, without the name it said it under.
-    private static func own(_ stderr: String) -> String? {
-        guard !stderr.isEmpty else { return nil }
-        let name = "muster: "
-        return stderr.hasPrefix(name) ? String(stderr.dropFirst(name.count)) : stderr
-    }
-
-    /// How failures are grouped in the summary.
-    func summaryCause(command: String, stderr: String) -> (FailureSummary.Cause, String) {
-        switch self {
-        case .exited(127): (.exit(127), stderr.isEmpty ? "command not found" : stderr)
-        case .exited(let code): (.exit(Int(code)), stderr)
-        case .signalled(let number): (.signal(Int(number)), stderr)
-        case .timedOut: (.timedOut, "")
-        case .cancelled: (.cancelled, "")
-        case .cannotStart(.execute, ENOENT): (.cannotStart, "`\(command)` not found")
-        case .cannotStart(.execute, EACCES): (.cannotStart, "`\(command)` is not executable")
-        case .cannotStart: (.cannotStart, Self.own(stderr) ?? words)
-        case .workersLost: (.lostWorker, "")
-        case .outputLimit, .supervisorLost, .memoryLimit: (.other(words), "")
-        case .threw: (.other(stderr.isEmpty ? words : stderr), "")
-        case .runnerDied: (.other(words), stderr)
-        case .badInput: (.other(Self.own(stderr) ?? words), "")
-        }
     }
 }

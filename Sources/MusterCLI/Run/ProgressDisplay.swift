@@ -11,6 +11,8 @@ final class ProgressDisplay {
     private var meter: RateMeter
     private var snapshot: ProgressSnapshot?
     private let job: UInt64?
+    /// There is no coordinator to hear from.
+    private var isCut = false
 
     /// - Parameter job: nil where the number tells nobody anything.
     init(_ output: OutputOptions, job: UInt64?) {
@@ -58,6 +60,13 @@ final class ProgressDisplay {
         snapshot = nil
     }
 
+    /// Makes room for a line that says whether the coordinator is lost; so does the next one.
+    func interrupt(isCut: Bool) {
+        self.isCut = isCut
+        snapshot?.lacksCoordinator = isCut
+        terminal?.clear()
+    }
+
     func end() {
         terminal?.clear()
         snapshot = nil
@@ -77,6 +86,7 @@ final class ProgressDisplay {
         made.failed = summary.failed + summary.timedOut + summary.aborted
         made.elapsedSeconds = now - started
         made.rate = meter.perSecond
+        made.lacksCoordinator = isCut
         if summary.bufferIsFull { made.waitingForItem = summary.waitsForItem }
         return made
     }

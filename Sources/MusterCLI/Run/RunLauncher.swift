@@ -38,6 +38,12 @@ struct RunLauncher {
         }
         let isEmbedded =
             options.job.local || (options.job.cluster == nil && ClusterAccess.chosen(nil) == nil)
+        guard !isEmbedded || options.job.resume == nil else {
+            throw MusterError(
+                .usage,
+                "--resume asks a cluster what succeeded; of a run on this machine alone nothing is "
+                    + "kept (`muster coordinator start` makes a cluster)")
+        }
         guard !isEmbedded || !detaches else {
             throw MusterError(
                 .usage,
@@ -83,16 +89,33 @@ struct RunLauncher {
         _ plan: InputPlan, _ spec: JobSpec, _ files: OutgoingFiles?, _ maker: JobMaker
     ) async throws {
         let connection = try await ClusterAccess.connect(options.job.cluster)
+        var filter: ResumeFilter?
+        if let earlier = options.job.resume {
+            var named = spec
+            named.files = files?.files ?? []
+            filter = try await ResumeFilter(earlier, named, maker.inputKind, on: connection)
+        }
         guard detaches else {
-            let run = AttachedRun(connection: connection, maker: maker, files: files)
+            var run = AttachedRun(connection: connection, maker: maker, files: files)
+            run.filter = filter
             throw ExitStatus(try await run.start(spec, plan))
         }
         let id = try await connection.submit(spec, attach: false, files: files)
         await RunLauncher.noteWaiting(for: spec, id, on: connection)
         if case .stream = spec.input {
-            try InputFeeder(connection: connection, job: id, kind: maker.inputKind).feedAll(plan)
-            // An answer after the inputs proves that they have arrived.
-            _ = try await connection.request(.job(id.rawValue))
+            let feeder = InputFeeder(
+                connection: connection, job: id, kind: maker.inputKind, filter: filter)
+            do {
+                try feeder.feedAll(plan)
+                // An answer after the inputs proves that they have arrived.
+                _ = try await connection.request(.job(id.rawValue))
+                // They and the job outlive the coordinator before anybody relies on it.
+                try await connection.untilInputsAreRecorded(of: id)
+            } catch {
+                Output.note("job \(id) was made and lacks inputs; `muster cancel \(id)` ends it")
+                throw error
+            }
+            if let line = feeder.leftOut, !options.output.quiet { Output.note(line) }
         }
         Output.line("\(id)")
         connection.close()

@@ -26,6 +26,7 @@ enum ClusterAccess {
     static func connect(_ flag: String?) async throws -> ClusterConnection {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let connection = try await ClusterConnection.open(flag, on: group)
+        connection.onNews { Output.note($0.text) }
         opened.withLockedValue { $0.append(connection) }
         return connection
     }
