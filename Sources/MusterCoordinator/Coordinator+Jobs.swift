@@ -57,20 +57,19 @@ extension Coordinator {
         recorder.whenRecorded { answer(.submitted(job: id.rawValue)) }
     }
 
-    /// All inputs and their end are on disk, as soon as they are.
+    /// All inputs and their end are on disk.
     func sayInputsRecorded(_ id: JobID, to source: ClientSession) {
-        guard recorder.store.isDurable else { return }
-        recorder.whenRecorded { [self] in
-            source.outbox.append(.inputRecorded(id, upTo: Limits.itemsPerJob))
-            touch(source)
-        }
+        source.outbox.append(.inputRecorded(id, upTo: Limits.itemsPerJob))
+        touch(source)
     }
 
     /// The session sends the job's inputs from now on, if they have not ended.
     func takeSource(_ job: JobRecord, _ session: ClientSession) {
         guard case .stream = job.spec.input else { return }
         guard scheduler.view(of: job.id)?.inputEnded != true else {
-            return sayInputsRecorded(job.id, to: session)
+            job.lastSource = session
+            if job.inputEnd == .recorded { sayInputsRecorded(job.id, to: session) }
+            return
         }
         job.source?.sources.remove(job.id)
         job.sourceDue?.cancel()
@@ -121,15 +120,15 @@ extension Coordinator {
 
     func inputEnded(_ id: JobID, cutShort: Bool) {
         guard let job = jobs[id] else { return }
-        if let source = job.source { sayInputsRecorded(id, to: source) }
+        job.lastSource = job.source
         job.source = nil
         job.sourceDue?.cancel()
         job.sourceDue = nil
         job.inputCutShort = cutShort
         job.inputDebts = []
-        recorder.add(.inputEnded(id, cutShort: cutShort))
+        job.inputEnd = .said
         recorder.touch(id)
-        recorder.hurry()
+        if job.spec.options.keepsResults { recorder.hurry() }
         try? run(.inputEnded(id))
     }
 

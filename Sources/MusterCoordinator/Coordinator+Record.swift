@@ -62,11 +62,19 @@ extension Coordinator {
                 job.gatheredInputs = arrived
                 changes.append(.arrived(id, count: arrived, bytes: job.inputs.bytes))
             }
+            if job.inputEnd == .said && arrived == job.inputs.count {
+                job.inputEnd = .committing
+                changes.append(.inputEnded(id, cutShort: job.inputCutShort))
+            }
         }
         job.unrecorded.subtract(final)
         job.committing = final
         // What stays in memory is looked at again.
-        if !job.unrecorded.isEmpty || job.inputs.count > job.gatheredInputs { recorder.touch(id) }
+        if !job.unrecorded.isEmpty || job.inputs.count > job.gatheredInputs
+            || job.inputEnd == .said
+        {
+            recorder.touch(id)
+        }
         return changes
     }
 
@@ -96,6 +104,10 @@ extension Coordinator {
                 source.outbox.append(.inputRecorded(job.id, upTo: job.recordedInputs))
                 touch(source)
             }
+        }
+        if job.inputEnd == .committing {
+            job.inputEnd = .recorded
+            if let source = job.lastSource { sayInputsRecorded(job.id, to: source) }
         }
         dropInputs(of: job)
         if job.recordsFirst && !job.spec.options.ordered {

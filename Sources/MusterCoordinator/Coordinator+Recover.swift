@@ -63,6 +63,7 @@ extension Coordinator {
         job.recordedInputs = stored.arrived
         job.gatheredInputs = stored.arrived
         job.inputCutShort = stored.inputCutShort
+        if items.inputEnded { job.inputEnd = .recorded }
         job.ended = stored.ended
         job.endedAt = stored.ended.map { endedAt($0) }
         job.isEndRecorded = stored.ended != nil

@@ -8,6 +8,10 @@ import MusterTransport
 import MusterWire
 import NIOCore
 
+enum InputEnd {
+    case open, said, committing, recorded
+}
+
 final class JobRecord {
     let id: JobID
     let spec: JobSpec
@@ -39,6 +43,10 @@ final class JobRecord {
     /// commit under way says.
     var recordedInputs = 0
     var gatheredInputs = 0
+    /// How far the end of the inputs is on its way to the disk: it goes there with the last of them.
+    var inputEnd = InputEnd.open
+    /// Who sent the last input, and keeps inputs until it hears that they are on disk.
+    weak var lastSource: ClientSession?
     /// Workers that keep results until they hear that those are recorded.
     var creditors: Set<WorkerID> = []
     /// Readers wait for the commit, so that they never see what a crash takes back.
