@@ -25,6 +25,8 @@ final class JobRecord {
     var key: SubmitKey?
     var inputs: InputStore
     var results: ResultStore
+    var digests: InputDigests
+    let keepsDigests: Bool
     var readers: [ResultReader] = []
     /// The client that still sends inputs; nil when all are here.
     weak var source: ClientSession?
@@ -72,6 +74,8 @@ final class JobRecord {
         self.submitted = submitted
         self.inputs = InputStore(log: store.log(.inputs, of: id))
         self.results = ResultStore(log: store.log(.results, of: id))
+        self.digests = InputDigests(log: store.log(.digests, of: id))
+        self.keepsDigests = store.isDurable && InputDigests.areKept(of: spec)
         self.recordsFirst = store.isDurable && spec.options.keepsResults
         switch spec.workload {
         case .probe: commandText = "(probe)"
@@ -88,7 +92,7 @@ final class JobRecord {
     var consumes: Bool { !spec.options.keepsResults }
 
     /// The disk had no room for something of it.
-    var lacksSpace: Bool { inputs.lacksSpace || results.lacksSpace }
+    var lacksSpace: Bool { inputs.lacksSpace || results.lacksSpace || digests.lacksSpace }
 
     /// The first final item that is not on disk; `.max` where all are.
     private var firstUnrecorded: Int {
