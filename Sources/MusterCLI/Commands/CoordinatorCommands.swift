@@ -1,4 +1,4 @@
-/// `muster coordinator start | status | stop | wait`.
+/// `muster coordinator start | status | stop | wait`. `doctor` has a file of its own.
 
 import ArgumentParser
 import Glibc
@@ -18,7 +18,7 @@ struct CoordinatorGroup: ParsableCommand {
         commandName: "coordinator", abstract: "The process that owns jobs and results.",
         subcommands: [
             CoordinatorStart.self, CoordinatorStatus.self, CoordinatorStop.self,
-            CoordinatorWait.self,
+            CoordinatorWait.self, CoordinatorDoctor.self,
         ])
 }
 
