@@ -45,7 +45,7 @@ final class JobRecord {
     /// commit under way says.
     var recordedInputs = 0
     var gatheredInputs = 0
-    /// How far the end of the inputs is on its way to the disk: it goes there with the last of them.
+    /// How far the end of the inputs is on its way to the disk, where the last of them goes first.
     var inputEnd = InputEnd.open
     /// Who sent the last input, and keeps inputs until it hears that they are on disk.
     weak var lastSource: ClientSession?
