@@ -68,7 +68,7 @@ package struct Scheduler: Sendable {
     package var nextDeadline: Instant? {
         if workers.isEmpty { return nil }
         var due = expiryCheck
-        if let look = speculationDue, !isHeld { due = min(due, look) }
+        if let look = speculationDue, !isHeld, !speculative.isEmpty { due = min(due, look) }
         if let end = expectedUntil { due = min(due, end) }
         if let avoidance = avoidances.first { due = min(due, avoidance.end) }
         return due

@@ -5,11 +5,11 @@
 /// Where results are in pieces, so that the first ones may have been taken before a cut, the frames
 /// go once: what was sent of them is not kept, and the item is not claimed.
 
-import MusterCore
-import MusterModel
-import NIOCore
+package import MusterCore
+package import MusterModel
+package import NIOCore
 
-struct KeptResults {
+package struct KeptResults {
     private struct Key: Hashable {
         var job: JobID
         var attempt: UInt32
@@ -26,25 +26,27 @@ struct KeptResults {
     }
 
     private var batches: [Batch] = []
+
+    package init() {}
     /// So many of them were sent on the present connection.
     private var sent = 0
     /// Bytes of frames, and what the lists of items take: a claim must fit into a frame too.
-    private(set) var bytes = 0
+    package private(set) var bytes = 0
 
     static let runCost = 64
     private static let smallBytes = 16 << 10
     private static let joinedBytes = 64 << 10
 
-    var isEmpty: Bool { batches.isEmpty }
+    package var isEmpty: Bool { batches.isEmpty }
     /// Something is to be sent before anything new.
-    var hasUnsent: Bool { sent < batches.count }
+    package var hasUnsent: Bool { sent < batches.count }
 
     // MARK: In
 
     /// Keeps what is sent now.
     /// - Parameter isLinked: there is a connection.
     /// - Returns: whether it may leave at once, since nothing waits before it.
-    mutating func add(_ reports: Reports, isLinked: Bool, goesOnce: Bool = false) -> Bool {
+    package mutating func add(_ reports: Reports, isLinked: Bool, goesOnce: Bool = false) -> Bool {
         let leaves = isLinked && !hasUnsent
         if goesOnce && leaves { return true }
         let cost = reports.frames.readableBytes + Self.runCost * reports.runs.count
@@ -87,10 +89,10 @@ struct KeptResults {
     // MARK: Again
 
     /// A connection is gone: all of it is to be sent again.
-    mutating func startOver() { sent = 0 }
+    package mutating func startOver() { sent = 0 }
 
     /// The next frames to send; nil = everything was sent on this connection.
-    mutating func next() -> ByteBuffer? {
+    package mutating func next() -> ByteBuffer? {
         guard hasUnsent else { return nil }
         let batch = batches[sent]
         if batch.goesOnce {
@@ -103,7 +105,7 @@ struct KeptResults {
     }
 
     /// Items whose results are here, by job and attempt.
-    var items: [JobID: [UInt32: ItemSet]] {
+    package var items: [JobID: [UInt32: ItemSet]] {
         var all: [JobID: [UInt32: ItemSet]] = [:]
         for batch in batches {
             for (key, left) in batch.left {
@@ -117,7 +119,7 @@ struct KeptResults {
 
     /// Nobody needs these any more.
     /// - Parameter below: only of attempts below this one.
-    mutating func recorded(_ job: JobID, _ ranges: [Range<Int>], below: UInt32 = .max) {
+    package mutating func recorded(_ job: JobID, _ ranges: [Range<Int>], below: UInt32 = .max) {
         guard !batches.isEmpty else { return }
         let items = ItemSet(ranges)
         drop { key, left in
@@ -128,7 +130,7 @@ struct KeptResults {
         }
     }
 
-    mutating func forget(_ job: JobID) {
+    package mutating func forget(_ job: JobID) {
         drop { key, left in if key.job == job { left = ItemSet() } }
     }
 

@@ -2,14 +2,14 @@
 /// follow closely wait a little and leave together, since a TLS record and three wake-ups cost
 /// more than a small result. Next: `KeptResults.swift`, or the link.
 
-import MusterModel
+package import MusterModel
 import MusterWire
-import NIOCore
+package import NIOCore
 
 /// Results that leave together.
-struct Reports {
+package struct Reports {
     /// Whole frames.
-    var frames = ByteBuffer()
+    package var frames = ByteBuffer()
     /// The items that they finish, in the order of their results.
     var runs: [Run] = []
 
@@ -19,8 +19,10 @@ struct Reports {
         var attempt: UInt32
     }
 
+    package init() {}
+
     /// Notes that these items are finished by what is in it.
-    mutating func finish(_ job: JobID, _ items: Range<Int>, attempt: UInt32) {
+    package mutating func finish(_ job: JobID, _ items: Range<Int>, attempt: UInt32) {
         if let last = runs.last, last.job == job, last.attempt == attempt,
             last.items.upperBound == items.lowerBound
         {

@@ -1,0 +1,124 @@
+/// All that is known of one job from outside, and what must be true of it: what its user has asked
+/// and seen, over all of their processes.
+
+import MusterCore
+import MusterModel
+import MusterWire
+
+final class JobOracle {
+    unowned let cluster: Cluster
+    let plan: JobPlan
+    private(set) var id: JobID?
+    /// It was said; nobody knows whether it was heard.
+    var isAsked = false
+    /// Whoever asked died before the answer.
+    private(set) var isLost = false
+    var isDone = false
+    var isSubmitted = false
+    var isRemoved = false
+    var inputEnded = false
+    var isCancelSaid = false
+    private var isCancelled = false
+    private(set) var retriesSaid = 0
+    private var lostInputs = false
+    private(set) var shownUpTo = 0
+    private var shownStates: [Int: (state: ItemState, execution: Int?)] = [:]
+    /// Of kept jobs: what was delivered must not change.
+    private var delivered: [Int: Int] = [:]
+    private(set) var end: JobSummary?
+
+    init(_ cluster: Cluster, _ plan: JobPlan) {
+        self.cluster = cluster
+        self.plan = plan
+    }
+
+    private func fail(_ what: String) {
+        cluster.world.fail("job \(id.map { "\($0)" } ?? "?") (\(plan.key)): \(what)")
+    }
+
+    // MARK: What happens to its user
+
+    func accepted(_ id: JobID) {
+        self.id = id
+        cluster.checkAccepted(self, id)
+    }
+
+    func readerDied() {
+        if isDone { return }
+        if id == nil && isAsked { (isLost, isDone) = (true, true) }
+        if plan.isStream && !inputEnded { lostInputs = true }
+        if plan.isStream && !isDone { lostInputs = true }
+        if plan.use == .submit && id != nil { (isDone, isSubmitted) = (true, true) }
+    }
+
+    /// The coordinator has waited too long for its inputs, or it was cancelled.
+    func giveUpInput(_ error: any Error) { lostInputs = true }
+
+    func cancelAsked(_ items: Range<Int>?) { isCancelled = true }
+
+    func retryAsked() {
+        retriesSaid += 1
+        delivered = [:]
+    }
+
+    func wasRetried(_ item: Int) -> Bool { retriesSaid > 0 }
+
+    // MARK: What is checked
+
+    func shown(_ item: Int, _ state: ItemState, _ execution: Int?) {
+        if shownStates[item] != nil, plan.use == .run, plan.spec.options.ordered {
+            fail("item \(item) was shown twice")
+        }
+        shownStates[item] = (state, execution)
+        shownUpTo = max(shownUpTo, item + 1)
+    }
+
+    func check(delivered item: Int, _ state: ItemState, _ execution: Int?) {
+        if plan.use == .submit {
+            if let id { cluster.checkDurable(item, of: id) }
+            if let execution {
+                if let old = delivered[item], old != execution {
+                    fail("the result of item \(item) has changed")
+                }
+                delivered[item] = execution
+            }
+        }
+        if state == .cancelled && !mayCancel { fail("item \(item) was cancelled by nobody") }
+    }
+
+    func check(final item: Int, _ state: ItemState) {
+        guard state == .failed || state == .timedOut, let id, !isCancelled else { return }
+        let attempts = cluster.executions.count(of: item, in: id)
+        if attempts <= plan.spec.options.retries {
+            fail("item \(item) failed after \(attempts) attempts, but it has retries left")
+        }
+    }
+
+    func check(lost item: Int) {
+        if !cluster.knobs.losesWorkers {
+            fail("item \(item) was lost with workers that never were")
+        }
+    }
+
+    func check(inputRecorded item: Int) { if let id { cluster.checkInputs(item, of: id) } }
+
+    private var mayCancel: Bool { isCancelled || plan.spec.options.halt != nil }
+
+    func ended(_ summary: JobSummary, read check: ReaderCheck?) {
+        end = summary
+        let whole = summary.total ?? -1
+        if summary.finished != whole || whole != summary.arrived {
+            fail("it has ended with \(summary.finished) of \(whole) items final")
+        }
+        let mayMiss = lostInputs || isCancelled || plan.spec.options.halt != nil
+        if whole != plan.count && !(mayMiss && whole < plan.count) {
+            fail("it has ended with \(whole) items, and \(plan.count) were given")
+        }
+        if summary.cancelled > 0 && !mayCancel { fail("items were cancelled by nobody") }
+        check?.judge(summary)
+        guard plan.use == .run else { return }
+        let seen = shownStates.count
+        let told = summary.finished - summary.cancelled
+        if seen < told { fail("\(told) results were due, and \(seen) were seen") }
+    }
+}

@@ -1,0 +1,179 @@
+/// Results of a simulated worker on their way out: gathered for some milliseconds, kept in the real
+/// `KeptResults` until the coordinator has recorded them, claimed and sent again over the next
+/// connection. The same steps as in `WorkerAgent+Reports.swift` and `WorkerAgent+Session.swift`.
+
+import MusterCore
+import MusterModel
+import MusterTransport
+import MusterWire
+import MusterWorker
+import NIOCore
+
+extension WorkerLife {
+    func report(_ record: ResultRecord) {
+        guard welcome != nil else { return }
+        let attempt = AttemptID(job: record.job, item: record.item, attempt: record.attempt)
+        if record.outcome == nil || begun.remove(attempt) != nil {
+            if record.outcome == nil { begun.insert(attempt) }
+            // In pieces: they go once.
+            link?.send(.results([record]))
+            return
+        }
+        reports.append(record)
+        if world.random.chance(worker.knobs.repeatChance) { sendAgain(record) }
+    }
+
+    func report(
+        values running: SimulatedSlot.Running, _ items: Range<Int>, _ plan: JobPlan, _ wall: UInt64
+    ) {
+        guard let number = welcome?.worker else { return }
+        var blob = ByteBuffer()
+        var ends: [UInt32] = []
+        for item in items {
+            OutputMark(
+                execution: running.executions[item - running.items.lowerBound], item: item,
+                attempt: running.chunk.attempt, piece: 0
+            ).write(into: &blob, filler: plan.outputBytes)
+            ends.append(UInt32(blob.writerIndex))
+        }
+        let share = wall / UInt64(running.items.count) * UInt64(items.count)
+        values.append(
+            ValueRun(
+                job: running.chunk.job, attempt: running.chunk.attempt, worker: number,
+                wallNanoseconds: share,
+                values: Segment(first: items.lowerBound, ends: ends, blob: blob)))
+    }
+
+    /// A result that comes twice, at once or long after.
+    private func sendAgain(_ record: ResultRecord) {
+        if world.random.chance(0.5) {
+            link?.send(.results([record]))
+            return
+        }
+        let wait = world.random.nanoseconds(0...30_000_000_000)
+        world.at(world.now + wait, on: loop) { [weak self] in
+            self?.link?.send(.results([record]))
+        }
+    }
+
+    func flushReports() {
+        guard !reports.isEmpty || !values.isEmpty else { return }
+        if machine.runningCount == 0 || link == nil { return keepReports() }
+        guard reportTimer == 0 else { return }
+        reportTimer = 1
+        let wait = world.random.nanoseconds(0...Limits.reportDelayNanoseconds)
+        world.at(world.now + wait, on: loop) { [weak self] in
+            guard let self else { return }
+            reportTimer = 0
+            keepReports()
+            finishTurn()
+        }
+    }
+
+    /// What has gathered is kept, and sent where there is somebody to send it to.
+    func keepReports() {
+        if !reports.isEmpty {
+            var due = Reports()
+            Message.results(reports).encode(into: &due.frames)
+            for record in reports {
+                due.finish(
+                    record.job, record.item..<(record.item + 1), attempt: record.attempt)
+            }
+            pass(due)
+        }
+        if !values.isEmpty {
+            var due = Reports()
+            Message.values(values).encode(into: &due.frames)
+            for run in values { due.finish(run.job, run.items, attempt: run.attempt) }
+            pass(due)
+        }
+        reports = []
+        values = []
+    }
+
+    private func pass(_ due: Reports) {
+        if kept.add(due, isLinked: link != nil) { link?.send(due.frames) }
+    }
+
+    func sendKept() {
+        guard let link else { return }
+        while kept.hasUnsent, link.isWritable, let frames = kept.next() { link.send(frames) }
+    }
+
+    // MARK: Coming back
+
+    func claim() {
+        outbox = Outbox()
+        kept.startOver()
+        link?.send(.claim(claims()))
+    }
+
+    private func claims() -> [Claim] {
+        var held = kept.items
+        for (job, runs) in machine.held {
+            for run in runs {
+                held[job, default: [:]][run.attempt, default: ItemSet()].insert(
+                    contentsOf: run.items)
+            }
+        }
+        for job in held.keys where jobs[job] == nil { kept.forget(job) }
+        return jobs.keys.sorted().map { job in
+            var runs: [LeaseRun] = []
+            var named = ItemSet()
+            for (attempt, items) in (held[job] ?? [:]).sorted(by: { $0.key > $1.key }) {
+                for range in items.subtracting(named).ranges {
+                    runs.append(LeaseRun(items: range, attempt: attempt))
+                }
+                named.formUnion(items)
+                kept.recorded(job, Array(items.ranges), below: attempt)
+            }
+            runs.sort { $0.items.lowerBound < $1.items.lowerBound }
+            return Claim(job: job, runs: runs)
+        }
+    }
+
+    /// An item of which a part has left runs again elsewhere: here it is stopped.
+    func endBegun() {
+        for place in slots.indices {
+            guard let running = slots[place].running else { continue }
+            let attempt = AttemptID(
+                job: running.chunk.job, item: running.items.lowerBound,
+                attempt: running.chunk.attempt)
+            guard begun.contains(attempt) else { continue }
+            slots[place].running = nil
+            slots[place].token += 1
+            step(
+                .ended(
+                    slot: place, chunk: running.chunk.serial, running.items, wallNanoseconds: 0))
+        }
+        begun = []
+    }
+
+    /// Everything that runs or waits is dropped; what has ended is kept.
+    func abandonRunning() {
+        for place in slots.indices {
+            slots[place].chunks = []
+            slots[place].running = nil
+            slots[place].token += 1
+        }
+        begun = []
+        inputs = [:]
+        followed = [:]
+        machine = WorkerMachine(slots: worker.knobs.slots)
+        for job in jobs.keys.sorted() { if let spec = jobs[job] { step(.learn(job, rules(spec))) } }
+    }
+
+    func abandonAll() {
+        jobs = [:]
+        kept = KeptResults()
+        reports = []
+        values = []
+        abandonRunning()
+    }
+
+    func rules(_ spec: JobSpec) -> JobRules {
+        JobRules(
+            maxRunning: spec.options.maxPerWorker,
+            delayNanoseconds: spec.options.delayNanoseconds, chunkItems: spec.options.chunkItems)
+    }
+}
