@@ -19,7 +19,7 @@ import time
 import clusters
 
 PATIENCE = 60  # Seconds until a program without progress counts as hanging.
-STARTS = 8
+STARTS = 40
 
 FAULTS = {
     "none": "nothing",
