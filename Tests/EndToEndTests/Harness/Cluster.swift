@@ -13,19 +13,23 @@ final class Cluster {
     var state: String { directory("coordinator") }
     var address: String { "127.0.0.1:\(port)" }
 
-    /// A cluster for the time of `body`, with workers `w1`, `w2` … of so many slots.
+    /// A cluster for the time of `body`, with workers `w1`, `w2` … of so many slots. `prepare` sees
+    /// the directory before anything is started.
     static func with<Value>(
-        workers: Int = 0, slots: Int = 1, _ body: (Cluster) throws -> Value
+        workers: Int = 0, slots: Int = 1,
+        prepare: (TemporaryDirectory) throws -> Void = { _ in },
+        _ body: (Cluster) throws -> Value
     ) throws -> Value {
-        let cluster = try Cluster()
+        let cluster = try Cluster(prepare)
         defer { cluster.end() }
         for number in 1..<(workers + 1) { try cluster.addWorker("w\(number)", slots: slots) }
         if workers > 0 { try cluster.waitForWorkers(workers) }
         return try body(cluster)
     }
 
-    private init() throws {
+    private init(_ prepare: (TemporaryDirectory) throws -> Void) throws {
         directory = try TemporaryDirectory()
+        try prepare(directory)
         mkdir(directory("tmp"), 0o700)
         port = try Ports.freePair()
         coordinator = try Self.coordinator(directory, port)
