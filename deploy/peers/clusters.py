@@ -59,6 +59,9 @@ class Cluster:
     def restart_server(self):
         pass
 
+    def tend(self):
+        """What the system does all the time, as the peer's documents set it up."""
+
     def mend(self):
         """What a person does before starting the program again: whatever is gone is started."""
 
@@ -189,9 +192,21 @@ class Muster(Cluster):
         name = f"w{self.count}"
         with open(f"{self.folder}/{name}.tok", "w") as token:
             token.write(self.muster("token", "create", "--worker"))
-        self.agents.append(self.spawn(
-            self.binary, "join", "127.0.0.1:7077", "--token-file", f"{self.folder}/{name}.tok", "--state-dir",
-            f"{self.folder}/{name}", "--name", name, "-j", "1", "--allow-root"))
+        self.agents.append(self.agent(
+            name, "127.0.0.1:7077", "--token-file", f"{self.folder}/{name}.tok"))
+
+    def agent(self, name, *place):
+        agent = self.spawn(
+            self.binary, "join", *place, "--state-dir", f"{self.folder}/{name}", "--name", name, "-j", "1",
+            "--allow-root")
+        agent.name = name
+        return agent
+
+    def tend(self):
+        """An agent that died comes back as its systemd unit (deploy/systemd) has it."""
+        for place, agent in enumerate(self.agents):
+            if agent.poll() is not None:
+                self.agents[place] = self.agent(agent.name)
 
     def program(self, n):
         command = re.sub(r"\{i\}", "$1", item_shell().replace("{folder}", self.folder))

@@ -96,7 +96,7 @@ class Case:
                 pass
         client = subprocess.Popen(
             self.cluster.program(self.n), stdin=subprocess.DEVNULL, stdout=self.cluster.log,
-            stderr=self.cluster.log, start_new_session=True)
+            stderr=self.cluster.log, start_new_session=True, env=self.cluster.environment)
         quiet, size, killed = time.monotonic(), -1, False
         while client.poll() is None:
             time.sleep(0.02)
@@ -121,6 +121,7 @@ class Case:
         if self.back is not None and now >= self.back:
             self.back = None
             self.cluster.restart_server()
+        self.cluster.tend()
         if now < self.due:
             return False
         if self.fault in ("worker", "workers"):
