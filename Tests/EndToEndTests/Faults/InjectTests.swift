@@ -60,11 +60,12 @@ struct InjectTests {
             }
             let wasStruck = File.text(trace).contains("(INJECTED)")
             if wasStruck && refusal.mayStop {
-                let ended = try cluster.coordinator.finish(seconds: 15)
-                // Of itself, with a reason: no signal.
-                #expect(ended.status > 0, "k = \(k): \(ended.status)")
+                // Of itself, with a reason: no signal. One that never was ready is gone already.
+                let status = isReady ? try cluster.coordinator.finish(seconds: 15).status : 1
+                #expect(status > 0, "k = \(k): \(status)")
                 #expect(File.text(log).contains("rror"), "k = \(k): \(File.text(log))")
             } else {
+                #expect(isReady, "k = \(k): \(File.text(log))")
                 #expect(!cluster.coordinator.hasEnded, "k = \(k): \(File.text(log))")
             }
             try cluster.restartCoordinator()
