@@ -1,5 +1,5 @@
-/// The thread behind `FaultProxy`: waits for sockets and for times that are due, moves bytes through
-/// `ProxyStream`, one for each direction of a connection.
+/// The thread behind `FaultProxy`: waits for sockets and for times that are due, moves bytes
+/// through `ProxyStream`, one for each direction of a connection.
 
 import Glibc
 

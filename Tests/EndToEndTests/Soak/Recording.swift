@@ -1,5 +1,5 @@
-/// What a coordinator's store holds at the moment of its death: items that are recorded, and how far
-/// the ledger had come. What begins later must not be one of them.
+/// What a coordinator's store holds at the moment of its death: items that are recorded, and how
+/// far the ledger had come. What begins later must not be one of them.
 
 import Glibc
 

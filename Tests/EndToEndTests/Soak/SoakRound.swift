@@ -1,5 +1,5 @@
-/// One round of a soak: a cluster of its own, a job, and faults of several classes that strike while
-/// it runs. Out comes how far the output is from a serial run's.
+/// One round of a soak: a cluster of its own, a job, and faults of several classes that strike
+/// while it runs. Out comes how far the output is from a serial run's.
 
 import Glibc
 

@@ -1,5 +1,5 @@
-// The soak that `deploy/soak` starts: rounds until the time is over, with faults that overlap, and a
-// table at the end. Not a part of the daily tests; what it is made of is tested below.
+// The soak that `deploy/soak` starts: rounds until the time is over, with faults that overlap, and
+// a table at the end. Not a part of the daily tests; what it is made of is tested below.
 
 import Glibc
 import Testing
@@ -123,7 +123,7 @@ struct SoakReport {
     func table() {
         say("")
         say(
-            "| jobs of | jobs | items | lost | duplicated | out of order | foreign | ran again | other |"
+            "| kind | jobs | items | lost | duplicated | out of order | foreign | ran again | other |"
         )
         say("|---|---|---|---|---|---|---|---|---|")
         for kind in SoakKind.allCases {
