@@ -64,7 +64,9 @@ extension Coordinator {
     }
 
     func workerGone(_ session: WorkerSession, _ error: MusterError?, reason: String? = nil) {
-        guard workers.removeValue(forKey: session.id) != nil else { return }
+        // A later connection of the same worker has the same number.
+        guard workers[session.id] === session else { return }
+        workers[session.id] = nil
         session.pump?.close(error ?? MusterError(.unreachable, "the worker left"))
         let why = reason ?? error?.message ?? "connection ended"
         let held = scheduler.view(of: session.id)?.held ?? 0
