@@ -148,6 +148,7 @@ let package = Package(
             dependencies: [
                 "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
                 "MusterTestFunctions", "muster-test-program", nioCore, nioPosix,
+                .product(name: "DequeModule", package: "swift-collections"),
             ], swiftSettings: strict),
         .testTarget(
             name: "MusterWorkerTests",
