@@ -64,13 +64,17 @@ package enum Limits {
     package static let keptInputBytes = 64 << 20
     /// Inputs of one job kept in memory before further ones go to a file.
     package static let inputMemoryBytes = 32 << 20
-    /// Result bytes on their way to one reader that it has not acknowledged.
-    package static let deliveryAheadBytes = 4 << 20
+    /// Result bytes on their way to one reader that it has not acknowledged. Where all cores are
+    /// busy an acknowledgement takes some 10 ms to come round: with 4 MiB no reader got more than
+    /// 400 MiB/s, and what it could not take in time went to the disk and back.
+    package static let deliveryAheadBytes = 16 << 20
     /// A reader acknowledges when it has shown this much, or at the end; `muster run` also when
     /// it has nothing to do. A small part of the above, so that delivery never waits for it.
     package static let acknowledgeBytes = 256 << 10
-    /// Results of one job kept in memory before further early ones go to the spool file.
-    package static let earlyMemoryBytes = 16 << 20
+    /// Results of one job kept in memory before further early ones go to the disk. They stay
+    /// until they are acknowledged, so twice `deliveryAheadBytes`: what is on its way alone must
+    /// not be reason to write.
+    package static let earlyMemoryBytes = 32 << 20
     /// Spool bytes of one job after which only the item that everybody waits for is leased
     /// (`--buffer`).
     package static let defaultBufferBytes = 4 << 30

@@ -27,9 +27,13 @@ package final class ChannelLink: Link {
 
     package var isWritable: Bool { channel.isWritable }
 
-    package func send(_ frames: ByteBuffer) {
+    package func send(_ frames: [ByteBuffer]) {
         // A failed write shows as the end of the connection, which the delegate hears.
-        channel.writeAndFlush(frames, promise: nil)
+        if frames.count == 1 { return channel.writeAndFlush(frames[0], promise: nil) }
+        run(on: channel.eventLoop) { [channel] in
+            for part in frames { channel.write(part, promise: nil) }
+            channel.flush()
+        }
     }
 
     package func afterSending(on loop: any EventLoop, _ body: @escaping @Sendable () -> Void) {

@@ -27,8 +27,9 @@ package enum Dialer {
             .connectTimeout(.seconds(Int64(Limits.handshakeSeconds)))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    let opening = OpeningHandler(.dials(hello, promise))
                     try channel.pipeline.syncOperations.addHandlers([
-                        TLSHandler(context: context), OpeningHandler(.dials(hello, promise)),
+                        TLSHandler(context: context, target: opening), opening,
                     ])
                 }
             }

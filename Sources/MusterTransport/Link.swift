@@ -25,8 +25,9 @@ package protocol Link: AnyObject, Sendable {
     var peer: LinkPeer { get }
     /// From now on news go to `delegate`, on `loop` and in order; what came before waits.
     func start(delegate: any LinkDelegate, on loop: any EventLoop)
-    /// Sends whole frames. Callable from any thread; frames of one thread keep their order.
-    func send(_ frames: ByteBuffer)
+    /// Sends whole frames, which may lie in several buffers. Callable from any thread; frames of
+    /// one thread keep their order, and nobody's buffers get between those of one call.
+    func send(_ frames: [ByteBuffer])
     /// Sends what was given and closes. The delegate still hears `closed`.
     func close()
     /// False while so much waits to be sent that a source should pause.
@@ -44,32 +45,31 @@ package protocol LinkDelegate: AnyObject, Sendable {
 }
 
 extension Link {
+    package func send(_ frames: ByteBuffer) { send([frames]) }
+
     package func send(_ message: Message) {
-        var buffer = ByteBuffer()
-        message.encode(into: &buffer)
-        send(buffer)
+        var writer = FrameWriter()
+        writer.append(message)
+        send(writer.take())
     }
 }
 
 /// Collects what one turn of the event loop has to say to a peer, so that it leaves in one write
 /// and, under TLS, in few records. Belongs to one event loop.
 package struct Outbox: Sendable {
-    private var buffer = ByteBuffer()
+    private var writer = FrameWriter()
 
     package init() {}
-    package var isEmpty: Bool { buffer.readableBytes == 0 }
-    package var count: Int { buffer.readableBytes }
+    package var isEmpty: Bool { writer.isEmpty }
+    package var count: Int { writer.count }
 
-    package mutating func append(_ message: Message) { message.encode(into: &buffer) }
+    package mutating func append(_ message: Message) { writer.append(message) }
 
-    /// Appends one frame whose body the caller writes.
-    package mutating func appendFrame(
-        _ kind: Frame.Kind, _ write: (inout ByteBuffer) -> Void
-    ) { buffer.writeFrame(kind, write) }
+    /// Appends to one frame or begins and ends it; nothing else may be appended in between.
+    package mutating func frame(_ write: (inout FrameWriter) -> Void) { write(&writer) }
 
     package mutating func flush(to link: any Link) {
-        guard buffer.readableBytes > 0 else { return }
-        link.send(buffer)
-        buffer = ByteBuffer()
+        guard !writer.isEmpty else { return }
+        link.send(writer.take())
     }
 }

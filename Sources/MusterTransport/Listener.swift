@@ -52,9 +52,9 @@ package final class Listener: Sendable {
                         throw MusterError(.limit, "too many connections are being opened")
                     }
                     do {
+                        let opening = OpeningHandler(.listens(listening))
                         try channel.pipeline.syncOperations.addHandlers([
-                            TLSHandler(context: contexts.current),
-                            OpeningHandler(.listens(listening)),
+                            TLSHandler(context: contexts.current, target: opening), opening,
                         ])
                     } catch {
                         pending.withLockedValue { $0 -= 1 }

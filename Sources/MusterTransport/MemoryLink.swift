@@ -13,7 +13,7 @@ package final class MemoryLink: Link {
         var other: MemoryLink?
         var delegate: (any LinkDelegate)?
         var loop: (any EventLoop)?
-        var early: [ByteBuffer] = []
+        var early: [[ByteBuffer]] = []
         var isClosed = false
         var saidClosed = false
         /// What came was no frame: nothing that follows is one.
@@ -44,17 +44,17 @@ package final class MemoryLink: Link {
             state.delegate = delegate
             state.loop = loop
             // Under the lock, so that nothing new overtakes what waited.
-            for buffer in state.early { deliver(buffer, to: delegate, state.other, on: loop) }
+            for frames in state.early { deliver(frames, to: delegate, state.other, on: loop) }
             state.early = []
             return state.isClosed
         }
         if isClosed { deliverClose() }
     }
 
-    package func send(_ frames: ByteBuffer) {
+    package func send(_ frames: [ByteBuffer]) {
         let other = state.withLockedValue { state -> MemoryLink? in
             if state.isClosed { return nil }
-            state.inFlight += frames.readableBytes
+            state.inFlight += Self.count(frames)
             return state.other
         }
         other?.arrive(frames)
@@ -76,12 +76,16 @@ package final class MemoryLink: Link {
         deliverClose()
     }
 
-    private func arrive(_ buffer: ByteBuffer) {
+    private static func count(_ frames: [ByteBuffer]) -> Int {
+        frames.reduce(0) { $0 + $1.readableBytes }
+    }
+
+    private func arrive(_ frames: [ByteBuffer]) {
         state.withLockedValue { state in
             if let delegate = state.delegate, let loop = state.loop {
-                deliver(buffer, to: delegate, state.other, on: loop)
+                deliver(frames, to: delegate, state.other, on: loop)
             } else if !state.saidClosed {
-                state.early.append(buffer)
+                state.early.append(frames)
             }
         }
     }
@@ -96,14 +100,13 @@ package final class MemoryLink: Link {
 
     /// Decodes on the receiver's loop, as the network's twin does.
     private func deliver(
-        _ buffer: ByteBuffer, to delegate: any LinkDelegate, _ other: MemoryLink?,
+        _ frames: [ByteBuffer], to delegate: any LinkDelegate, _ other: MemoryLink?,
         on loop: any EventLoop
     ) {
         loop.execute { [self] in
             if state.withLockedValue({ $0.isBroken }) { return }
-            var bytes = buffer
             var reader = FrameReader(maximumBody: Limits.frameBytes)
-            reader.append(&bytes)
+            for var part in frames { reader.append(&part) }
             var messages: [Message] = []
             do {
                 while let frame = try reader.next() { messages.append(try Message.decode(frame)) }
@@ -113,7 +116,7 @@ package final class MemoryLink: Link {
                 return
             }
             delegate.received(messages, on: self)
-            other?.taken(buffer.readableBytes)
+            other?.taken(Self.count(frames))
         }
     }
 

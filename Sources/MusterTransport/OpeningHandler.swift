@@ -7,7 +7,7 @@ import MusterTLS
 import MusterWire
 import NIOCore
 
-final class OpeningHandler: ChannelInboundHandler {
+final class OpeningHandler: ChannelInboundHandler, PlaintextTarget {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -78,6 +78,13 @@ final class OpeningHandler: ChannelInboundHandler {
         } catch {
             fail(error as? MusterError ?? MusterError(.internal, "\(error)"), context)
         }
+    }
+
+    func lend(_ coming: Int) -> (buffer: ByteBuffer, most: Int) { reader.lend(coming) }
+
+    func takeBack(_ buffer: ByteBuffer) {
+        var buffer = buffer
+        reader.append(&buffer)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -50,6 +50,8 @@ package struct Frame: Sendable {
 /// is allocated; after an error the stream is unusable and the connection must close.
 package struct FrameReader: Sendable {
     private var pending = ByteBuffer()
+    /// Of the last frame, whose neighbours are often like it.
+    private var lastBytes = 0
     /// Largest body accepted now; small until the peer is welcomed.
     package var maximumBody: Int
 
@@ -67,21 +69,49 @@ package struct FrameReader: Sendable {
         bytes.moveReaderIndex(to: bytes.writerIndex)
     }
 
+    /// Gives away the unfinished frame that is here, so that what comes next is put behind it and
+    /// nothing has to be copied here; `append` takes it back.
+    /// - Parameter coming: bytes that may be there to be added.
+    /// - Returns: `most` is how many may be added: those that a large frame lacks, or behind one
+    ///   only so many that the beginning of another is cheap to move.
+    package mutating func lend(_ coming: Int) -> (buffer: ByteBuffer, most: Int) {
+        guard pending.readableBytes > 0 else {
+            pending = ByteBuffer()
+            return (pending, lastBytes >= Self.largeBytes ? Self.firstBytes : coming)
+        }
+        let lacking = max(1, wholeBytes - pending.readableBytes)
+        let isLarge = lacking >= Self.largeBytes || pending.readableBytes >= Self.largeBytes
+        let most = isLarge ? min(lacking, Self.roomAhead) : coming
+        if pending.readerIndex > 0 || pending.writableBytes < most { makeRoom(for: most) }
+        defer { pending = ByteBuffer() }
+        return (pending, most)
+    }
+
+    /// Frames from this size on are received into a buffer of their own.
+    private static let largeBytes = 128 << 10
+    /// Bytes read of a frame that is probably large, but not known yet: one record of TLS.
+    private static let firstBytes = 16 << 10
+
+    /// Bytes of the frame that begins here, as far as it is known.
+    private var wholeBytes: Int {
+        let announced = pending.getInteger(
+            at: pending.readerIndex, endianness: .little, as: UInt32.self)
+        return Frame.headerBytes + Int(announced ?? 0)
+    }
+
     /// Moves the start of an unfinished frame into a buffer of its own, large enough for the rest
     /// in most cases. The old one still belongs to the frames that were cut from it, so writing
     /// on in it would copy it whole, and again with each growth.
     private mutating func makeRoom(for more: Int) {
-        let announced = pending.getInteger(
-            at: pending.readerIndex, endianness: .little, as: UInt32.self)
-        let whole = Frame.headerBytes + Int(announced ?? 0)
-        let room = min(max(whole, pending.readableBytes + more), Self.roomAhead)
+        let room = max(min(wholeBytes, Self.roomAhead), pending.readableBytes + more)
         var own = ByteBufferAllocator().buffer(capacity: room)
         own.writeBuffer(&pending)
         pending = own
     }
 
-    /// Bytes set aside on a length's word alone; a longer frame grows as it really comes.
-    private static let roomAhead = 1 << 20
+    /// Bytes set aside on a length's word alone; a longer frame grows as it really comes. A value
+    /// of 1 MiB and its heads fit.
+    private static let roomAhead = 1 << 20 + 4096
 
     /// The next whole frame; nil = more bytes are needed.
     /// - Throws: `MusterError.malformed` for an impossible length or an unknown kind.
@@ -103,6 +133,7 @@ package struct FrameReader: Sendable {
         guard pending.readableBytes >= whole else { return nil }
         pending.moveReaderIndex(forwardBy: Frame.headerBytes)
         guard let body = pending.readSlice(length: Int(length)) else { return nil }
+        lastBytes = whole
         return Frame(kind: kind, body: body)
     }
 

@@ -61,7 +61,8 @@ package struct Claim: Hashable, Sendable {
 }
 
 extension Message {
-    /// Appends the message as one frame.
+    /// Appends the message as one frame. What carries blobs is laid out in `FrameWriter.swift`,
+    /// which does not copy large ones.
     package func encode(into buffer: inout ByteBuffer) {
         switch self {
         case .hello(let value): buffer.writeFrame(.hello) { $0.writeJSON(value) }
@@ -83,11 +84,10 @@ extension Message {
                 "the answer is larger than \(Limits.frameBytes) bytes; ask for less at once, or "
                     + "`muster rm` jobs that are over")
             Message.response(id, .failed(refusal)).encode(into: &buffer)
-        case .items(let job, let batch):
-            buffer.writeFrame(.items) {
-                $0.writeJob(job)
-                batch.encode(into: &$0)
-            }
+        case .items, .lease, .values:
+            var writer = FrameWriter()
+            writer.append(self)
+            for part in writer.take() { buffer.writeImmutableBuffer(part) }
         case .inputEnded(let job): buffer.writeFrame(.inputEnded) { $0.writeJob(job) }
         case .inputCredit(let job, let bytes):
             buffer.writeFrame(.inputCredit) {
@@ -98,13 +98,6 @@ extension Message {
             buffer.writeFrame(.learn) {
                 $0.writeJob(job)
                 $0.writeJSON(spec)
-            }
-        case .lease(let job, let runs, let batches):
-            buffer.writeFrame(.lease) {
-                $0.writeJob(job)
-                $0.writeInteger(UInt32(runs.count), endianness: .little)
-                for run in runs { $0.writeRun(run) }
-                for batch in batches { batch.encode(into: &$0) }
             }
         case .revoke(let job, let ranges):
             buffer.writeFrame(.revoke) { $0.writeSpans(ranges, of: job) }
@@ -123,8 +116,6 @@ extension Message {
             buffer.writeFrame(.released) { $0.writeSpans(ranges, of: job) }
         case .results(let records):
             buffer.writeFrame(.results) { for record in records { record.encode(into: &$0) } }
-        case .values(let runs):
-            buffer.writeFrame(.values) { for run in runs { run.encode(into: &$0) } }
         case .wanted(let digest): buffer.writeFrame(.wanted) { $0.writeString(digest) }
         case .file(let part): buffer.writeFrame(.file) { part.encode(into: &$0) }
         case .noFile(let digest, let reason):

@@ -53,6 +53,14 @@ private enum EndingCode: UInt8 {
 
 extension ResultRecord {
     package func encode(into buffer: inout ByteBuffer) {
+        encodeHead(into: &buffer)
+        buffer.writeImmutableBuffer(stdout)
+        buffer.writeImmutableBuffer(stderr)
+        buffer.writeImmutableBuffer(value)
+    }
+
+    /// Everything but outputs and value.
+    func encodeHead(into buffer: inout ByteBuffer) {
         let (code, value, stage) = Self.split(outcome?.ending)
         let state = outcome?.state ?? .running
         buffer.writeMultipleIntegers(
@@ -65,9 +73,6 @@ extension ResultRecord {
             UInt32(truncatingIfNeeded: stdout.readableBytes),
             UInt32(truncatingIfNeeded: stderr.readableBytes),
             UInt32(truncatingIfNeeded: self.value.readableBytes), endianness: .little)
-        buffer.writeImmutableBuffer(stdout)
-        buffer.writeImmutableBuffer(stderr)
-        buffer.writeImmutableBuffer(self.value)
     }
 
     /// Reads one record off the front.

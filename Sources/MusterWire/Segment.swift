@@ -103,11 +103,16 @@ package struct Segment: Hashable, Sendable {
 
     package func encode(into buffer: inout ByteBuffer) {
         buffer.reserveCapacity(minimumWritableBytes: Self.headBytes + bytes)
+        encodeFront(into: &buffer)
+        buffer.writeImmutableBuffer(blob)
+    }
+
+    /// Everything but the blob.
+    package func encodeFront(into buffer: inout ByteBuffer) {
         buffer.writeMultipleIntegers(
             UInt64(first), UInt32(count), width.map { UInt32($0) } ?? Self.varying, base,
             UInt32(blob.readableBytes), endianness: .little)
         buffer.writeImmutableBuffer(ends)
-        buffer.writeImmutableBuffer(blob)
     }
 
     /// Reads one segment off the front; its bytes stay shared with the buffer.

@@ -55,9 +55,14 @@ package struct ValueRun: Sendable {
     }
 
     package func encode(into buffer: inout ByteBuffer) {
+        encodeHead(into: &buffer)
+        values.encode(into: &buffer)
+    }
+
+    /// What stands before the values.
+    func encodeHead(into buffer: inout ByteBuffer) {
         buffer.writeMultipleIntegers(
             job.rawValue, attempt, worker.rawValue, wallNanoseconds, endianness: .little)
-        values.encode(into: &buffer)
     }
 
     /// Reads one run off the front.

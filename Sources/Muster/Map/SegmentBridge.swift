@@ -46,7 +46,10 @@ extension ValueRun {
 
 extension ByteBuffer {
     fileprivate func decodableSegment(skipping head: Int) throws -> MusterRunner.Segment {
-        let block = withUnsafeReadableBytes { ByteBlock($0) }
+        let block = withUnsafeReadableBytesWithStorageManagement { bytes, storage in
+            // The buffer's memory itself: whoever writes to a buffer that is shared gets a copy.
+            ByteBlock(of: storage.takeUnretainedValue(), bytes)
+        }
         var cursor = ByteCursor(block, from: head)
         return try MusterRunner.Segment(reading: &cursor)
     }

@@ -84,10 +84,11 @@ final class ResultReader {
     func pump(_ outbox: inout Outbox, nameOf: (WorkerID) -> String?) throws {
         guard wantsResults else { return }
         var batch = Batch()
+        // Also where reading a result failed: what stands in the frame is whole.
+        defer { flush(&batch, &outbox) }
         while outstanding < Limits.deliveryAheadBytes, let item = upcoming() {
             guard try send(item, &batch, &outbox, nameOf) else { break }
         }
-        flush(&batch, &outbox)
     }
 
     /// The item whose turn it is; nil where none is final.
@@ -118,11 +119,11 @@ final class ResultReader {
         }
         while piecesSent < pieces.count {
             if outstanding >= Limits.deliveryAheadBytes { return false }
-            var record = try job.results.load(pieces[piecesSent])
+            let record = try job.results.load(pieces[piecesSent])
             let bytes = record.readableBytes
             let worker = ResultRecord.worker(in: record) ?? WorkerID(0)
             prepare(&batch, for: .results, bytes, by: worker, &outbox, nameOf)
-            batch.bytes.writeBuffer(&record)
+            outbox.frame { $0.append(bytes: record) }
             piecesSent += 1
             outstanding += bytes
             let isLast = isFinal && piecesSent == pieces.count
@@ -141,7 +142,7 @@ final class ResultReader {
     ) {
         let bytes = run.encodedBytes
         prepare(&batch, for: .values, bytes, by: run.worker, &outbox, nameOf)
-        run.encode(into: &batch.bytes)
+        outbox.frame { $0.append(run) }
         outstanding += bytes
         unacknowledged.append((run.items, bytes))
         piecesSent = 0
@@ -173,10 +174,10 @@ final class ResultReader {
         }
     }
 
-    /// Results of one kind that leave in one frame.
+    /// Results of one kind that leave in one frame: the one that is open in the outbox, if any.
     private struct Batch {
-        var kind = Frame.Kind.results
-        var bytes = ByteBuffer()
+        var kind: Frame.Kind?
+        var bytes = 0
     }
 
     /// Makes the batch one that this much of the kind may be added to, and tells the client a
@@ -185,20 +186,21 @@ final class ResultReader {
         _ batch: inout Batch, for kind: Frame.Kind, _ bytes: Int, by worker: WorkerID,
         _ outbox: inout Outbox, _ nameOf: (WorkerID) -> String?
     ) {
-        if batch.kind != kind || batch.bytes.readableBytes + bytes > Limits.batchBytes {
+        if batch.kind != kind || batch.bytes + bytes > Limits.batchBytes {
             flush(&batch, &outbox)
         }
+        if worker.rawValue != 0, named.insert(worker).inserted, let name = nameOf(worker) {
+            flush(&batch, &outbox)
+            outbox.append(.workerName(worker, name))
+        }
+        if batch.kind == nil { outbox.frame { $0.begin(kind) } }
         batch.kind = kind
-        guard worker.rawValue != 0, named.insert(worker).inserted, let name = nameOf(worker)
-        else { return }
-        flush(&batch, &outbox)
-        outbox.append(.workerName(worker, name))
+        batch.bytes += bytes
     }
 
     private func flush(_ batch: inout Batch, _ outbox: inout Outbox) {
-        guard batch.bytes.readableBytes > 0 else { return }
-        outbox.appendFrame(batch.kind) { $0.writeBuffer(&batch.bytes) }
-        batch.bytes.clear()
+        if batch.kind != nil { outbox.frame { $0.end() } }
+        batch = Batch()
     }
 
     /// The client has shown this many more bytes. Calls `drop` for what is done with; `items` is

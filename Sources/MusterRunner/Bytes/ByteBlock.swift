@@ -5,11 +5,34 @@
 package final class ByteBlock: @unchecked Sendable {
     package let start: UnsafeMutableRawPointer
     package let count: Int
+    /// Whose memory it is; nil = its own.
+    private let owner: AnyObject?
 
     /// Zeroed memory would cost a pass over it; the maker fills every byte.
     package init(uninitialized count: Int) {
         self.count = max(count, 0)
         start = .allocate(byteCount: max(self.count, 1), alignment: 16)
+        owner = nil
+    }
+
+    /// Takes over memory that was allocated as here.
+    init(owning start: UnsafeMutableRawPointer, count: Int) {
+        self.start = start
+        self.count = count
+        owner = nil
+    }
+
+    /// Memory of somebody who keeps it, unchanged, for as long as the owner lives.
+    package init(of owner: AnyObject, _ bytes: UnsafeRawBufferPointer) {
+        guard let base = bytes.baseAddress else {
+            start = .allocate(byteCount: 1, alignment: 16)
+            count = 0
+            self.owner = nil
+            return
+        }
+        start = UnsafeMutableRawPointer(mutating: base)
+        count = bytes.count
+        self.owner = owner
     }
 
     package convenience init(_ bytes: UnsafeRawBufferPointer) {
@@ -24,7 +47,7 @@ package final class ByteBlock: @unchecked Sendable {
         }
     }
 
-    deinit { start.deallocate() }
+    deinit { if owner == nil { start.deallocate() } }
 
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 

@@ -30,6 +30,16 @@ package final class ByteSink {
         start = larger
     }
 
+    /// All bytes, as a block that nobody had to copy them into; nothing is left here.
+    package func release() -> ByteBlock {
+        defer {
+            capacity = 64
+            count = 0
+            start = .allocate(byteCount: capacity, alignment: 16)
+        }
+        return ByteBlock(owning: start, count: count)
+    }
+
     @inline(__always)
     package func append<Number: FixedWidthInteger & BitwiseCopyable>(_ number: Number) {
         reserve(MemoryLayout<Number>.size)

@@ -28,16 +28,34 @@ final class ReplyWriter: @unchecked Sendable {
 
     /// Appends a frame. `body` writes its body.
     func frame(_ kind: Kind, flush: Bool = false, _ body: (ByteSink) -> Void) {
+        frameInTwo(kind, flush: flush) { sink in
+            body(sink)
+            return Self.nothing
+        }
+    }
+
+    /// Appends a frame. `front` writes the beginning of its body and returns the end: where that is
+    /// much, it leaves from where it lies.
+    private func frameInTwo(
+        _ kind: Kind, flush: Bool = false, _ front: (ByteSink) -> UnsafeRawBufferPointer
+    ) {
         monitor.locked {
             let start = sink.count
             sink.append(UInt32(0))
             sink.append(kind.rawValue)
-            body(sink)
-            sink.store(UInt32(truncatingIfNeeded: sink.count - start - 5), at: start)
+            var tail = front(sink)
+            if tail.count < Self.fullBytes {
+                sink.append(tail)
+                tail = Self.nothing
+            }
+            let length = sink.count - start - 5 + tail.count
+            sink.store(UInt32(truncatingIfNeeded: length), at: start)
             pending.store(sink.count, ordering: .relaxed)
-            if flush || sink.count >= Self.fullBytes { write() }
+            if flush || sink.count + tail.count >= Self.fullBytes { write(and: tail) }
         }
     }
+
+    private static var nothing: UnsafeRawBufferPointer { .init(start: nil, count: 0) }
 
     func flush() {
         monitor.locked { if sink.count > 0 { write() } }
@@ -52,21 +70,30 @@ final class ReplyWriter: @unchecked Sendable {
         return false
     }
 
-    /// Writes all there is. The caller holds the lock.
-    private func write() {
+    /// Writes all there is, and `tail` behind it. The caller holds the lock.
+    private func write(and tail: UnsafeRawBufferPointer = nothing) {
         var signals = sigset_t()
         var before = sigset_t()
         sigemptyset(&signals)
         sigaddset(&signals, SIGPIPE)
         // Functions and their children keep the disposition that they would have without Muster.
         pthread_sigmask(SIG_BLOCK, &signals, &before)
-        var done = 0
-        while done < sink.count {
-            let wrote = Glibc.write(descriptor, sink.start + done, sink.count - done)
+        var rest = [
+            iovec(iov_base: sink.start, iov_len: sink.count),
+            iovec(
+                iov_base: UnsafeMutableRawPointer(mutating: tail.baseAddress), iov_len: tail.count),
+        ]
+        while rest[0].iov_len + rest[1].iov_len > 0 {
+            var wrote = writev(descriptor, &rest, 2)
             if wrote < 0 && errno == EINTR { continue }
             // Nobody is left to tell.
             if wrote <= 0 { _exit(0) }
-            done += wrote
+            for place in 0..<2 {
+                let some = min(wrote, rest[place].iov_len)
+                rest[place].iov_base = rest[place].iov_base.map { $0 + some }
+                rest[place].iov_len -= some
+                wrote -= some
+            }
         }
         pthread_sigmask(SIG_SETMASK, &before, nil)
         sink.truncate(to: 0)
@@ -82,19 +109,19 @@ final class ReplyWriter: @unchecked Sendable {
         let isLarge = batch.lastBytes > Self.partBytes
         let small = isLarge ? batch.count - 1 : batch.count
         if small > 0 {
-            frame(.values) { sink in
+            frameInTwo(.values) { sink in
                 sink.append(chunk)
                 sink.append(isLarge ? 0 : nanoseconds)
-                batch.append(0..<small, to: sink, first: first)
+                return batch.append(0..<small, to: sink, first: first)
             }
         }
         if isLarge {
             let item = first + UInt64(small)
             let skip = parts(batch.lastItem, chunk: chunk, item: item)
-            frame(.values) { sink in
+            frameInTwo(.values) { sink in
                 sink.append(chunk)
                 sink.append(nanoseconds)
-                batch.append(small..<batch.count, to: sink, first: item, skip: skip)
+                return batch.append(small..<batch.count, to: sink, first: item, skip: skip)
             }
         }
     }
@@ -103,11 +130,10 @@ final class ReplyWriter: @unchecked Sendable {
     private func parts(_ value: UnsafeRawBufferPointer, chunk: UInt64, item: UInt64) -> Int {
         var done = 0
         while value.count - done > Self.partBytes {
-            frame(.part) { sink in
+            frameInTwo(.part) { sink in
                 sink.append(chunk)
                 sink.append(item)
-                sink.append(
-                    UnsafeRawBufferPointer(rebasing: value[done..<done + Self.partBytes]))
+                return UnsafeRawBufferPointer(rebasing: value[done..<done + Self.partBytes])
             }
             done += Self.partBytes
         }

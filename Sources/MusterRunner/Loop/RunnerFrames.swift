@@ -132,7 +132,7 @@ package enum RunnerRequest: Sendable {
 /// Takes frames from a descriptor with blocking reads.
 package struct FrameReader {
     private let descriptor: Int32
-    private let buffer = ByteBlock(uninitialized: 256 << 10)
+    private let buffer = ByteBlock(uninitialized: 64 << 10)
     private var position = 0
     private var filled = 0
 

@@ -66,9 +66,9 @@ package final class ValueBatch {
 
     // MARK: Out
 
+    /// All of them; the batch gives its bytes away and is of no use any more.
     func segment(first: UInt64) -> Segment {
-        Segment(
-            first: first, count: count, width: width, ends: ends, block: ByteBlock(sink.bytes))
+        Segment(first: first, count: count, width: width, ends: ends, block: sink.release())
     }
 
     /// Bytes of the layout of `items`.
@@ -77,11 +77,12 @@ package final class ValueBatch {
         return Segment.headBytes + table + bounds(items).count
     }
 
-    /// Appends some items in the layout, `first` is the index of the first of them. The first
-    /// `skip` bytes of the first item travelled apart.
+    /// Appends what stands in the layout before the bytes of some items, `first` is the index of
+    /// the first of them. The first `skip` bytes of the first item travelled apart.
+    /// Returns the bytes.
     func append(
         _ items: Range<Int>, to out: ByteSink, first: UInt64, skip: Int = 0
-    ) {
+    ) -> UnsafeRawBufferPointer {
         let bounds = bounds(items)
         let bytes = bounds.lowerBound + skip..<bounds.upperBound
         // Without its beginning a value of fixed width would have another width.
@@ -92,7 +93,7 @@ package final class ValueBatch {
             let base = UInt32(truncatingIfNeeded: bounds.lowerBound)
             for item in items { out.append(ends[item] - base) }
         }
-        out.append(UnsafeRawBufferPointer(rebasing: sink.bytes[bytes]))
+        return UnsafeRawBufferPointer(rebasing: sink.bytes[bytes])
     }
 
     /// The last item's bytes.

@@ -47,7 +47,9 @@ final class SimulatedLink: Link, @unchecked Sendable {
 
     // MARK: Sending
 
-    func send(_ frames: ByteBuffer) {
+    func send(_ frames: [ByteBuffer]) { for part in frames { send(part: part) } }
+
+    private func send(part frames: ByteBuffer) {
         guard !isClosed, !isCut, let other else { return }
         inFlight += frames.readableBytes
         if network.isBlocked(home, other.home) || !waiting.isEmpty {

@@ -74,7 +74,7 @@ extension WorkerLife {
     func keepReports() {
         if !reports.isEmpty {
             var due = Reports()
-            Message.results(reports).encode(into: &due.frames)
+            due.frames = [Self.frame(.results(reports))]
             for record in reports {
                 due.finish(
                     record.job, record.item..<(record.item + 1), attempt: record.attempt)
@@ -83,12 +83,18 @@ extension WorkerLife {
         }
         if !values.isEmpty {
             var due = Reports()
-            Message.values(values).encode(into: &due.frames)
+            due.frames = [Self.frame(.values(values))]
             for run in values { due.finish(run.job, run.items, attempt: run.attempt) }
             pass(due)
         }
         reports = []
         values = []
+    }
+
+    private static func frame(_ message: Message) -> ByteBuffer {
+        var bytes = ByteBuffer()
+        message.encode(into: &bytes)
+        return bytes
     }
 
     private func pass(_ due: Reports) {

@@ -47,11 +47,12 @@ final class SimulatedLoop: EventLoop, @unchecked Sendable {
         deadline: NIODeadline, _ task: @escaping @Sendable () throws -> T
     ) -> Scheduled<T> {
         let promise = makePromise(of: T.self)
+        let kept = KeptPromise(promise)
         let event = Event(self) {
             do {
-                promise.assumeIsolated().succeed(try task())
+                kept.promise.assumeIsolated().succeed(try task())
             } catch {
-                promise.fail(error)
+                kept.promise.fail(error)
             }
         }
         world.push(event, at: Int64(clamping: deadline.uptimeNanoseconds))
@@ -73,6 +74,13 @@ final class SimulatedLoop: EventLoop, @unchecked Sendable {
     func shutdownGracefully(
         queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void
     ) { callback(nil) }
+}
+
+/// Tasks of a process that was killed are never run: whoever waits for one hears that.
+private final class KeptPromise<T>: @unchecked Sendable {
+    let promise: EventLoopPromise<T>
+    init(_ promise: EventLoopPromise<T>) { self.promise = promise }
+    deinit { promise.fail(EventLoopError.cancelled) }
 }
 
 /// Carries an event through a closure that might, for all the compiler knows, change its thread.

@@ -70,4 +70,14 @@ extension TLSHandler {
         self.closePromises = []
         for promise in promises { promise.succeed() }
     }
+
+    /// One promise for all of them.
+    static func joined(
+        _ promises: [EventLoopPromise<Void>], _ context: ChannelHandlerContext
+    ) -> EventLoopPromise<Void>? {
+        guard promises.count > 1 else { return promises.first }
+        let all = context.eventLoop.makePromise(of: Void.self)
+        for promise in promises { all.futureResult.cascade(to: promise) }
+        return all
+    }
 }

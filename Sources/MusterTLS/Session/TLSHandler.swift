@@ -43,6 +43,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     private static let writeLimit = 4 << 20
 
     let session: TLSSession
+    let target: (any PlaintextTarget)?
     let lingerTimeout: TimeAmount
     private let handshakeTimeout: TimeAmount
     var phase = Phase.idle
@@ -59,11 +60,14 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     /// `handshakeTimeout`: from the start of the connection to the finished handshake.
     /// `lingerTimeout`: how long a peer may take to hear the farewell.
+    /// `target`: the next handler, where it has buffers to fill.
     package init(
-        context: TLSContext, handshakeTimeout: TimeAmount = .seconds(5),
+        context: TLSContext, target: (any PlaintextTarget)? = nil,
+        handshakeTimeout: TimeAmount = .seconds(5),
         lingerTimeout: TimeAmount = .seconds(1)
     ) throws(TLSError) {
         self.session = try TLSSession(context: context)
+        self.target = target
         self.handshakeTimeout = handshakeTimeout
         self.lingerTimeout = lingerTimeout
     }
@@ -167,7 +171,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     private func deliver(_ context: ChannelHandlerContext, readFollows: Bool) {
         guard !self.delivering else { return }
         self.delivering = true
-        while self.phase == .open, self.readRequested, let plaintext = self.session.read() {
+        while self.phase == .open, self.readRequested, let plaintext = self.plaintext() {
             self.readRequested = false
             context.fireChannelRead(self.wrapInboundOut(plaintext))
             context.fireChannelReadComplete()
@@ -195,7 +199,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     private func networkEnded(_ context: ChannelHandlerContext) {
         guard self.phase == .handshaking || self.phase == .open else { return }
         var delivered = false
-        while self.phase == .open, let plaintext = self.session.read() {
+        while self.phase == .open, let plaintext = self.plaintext() {
             context.fireChannelRead(self.wrapInboundOut(plaintext))
             delivered = true
         }
@@ -271,15 +275,6 @@ package final class TLSHandler: ChannelDuplexHandler {
             for promise in promises { promise.fail(error) }
             self.end(context, because: error)
         }
-    }
-
-    private static func joined(
-        _ promises: [EventLoopPromise<Void>], _ context: ChannelHandlerContext
-    ) -> EventLoopPromise<Void>? {
-        guard promises.count > 1 else { return promises.first }
-        let all = context.eventLoop.makePromise(of: Void.self)
-        for promise in promises { all.futureResult.cascade(to: promise) }
-        return all
     }
 
     private func writeOutgoing(_ context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {

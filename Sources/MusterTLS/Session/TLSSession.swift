@@ -55,7 +55,7 @@ package final class TLSSession {
     /// Plaintext of the record that is being gathered, less than `recordLimit`.
     private var gathered = ByteBuffer()
     private var verifiedIdentity: PeerIdentity?
-    private var plaintextBytesRead = 0
+    var plaintextBytesRead = 0
     private var keyUpdatesRead = 0
     private var recordsSinceKeyUpdate = 0
     var recordsBeforeKeyUpdate = TLSSession.recordsPerKey
@@ -113,31 +113,6 @@ package final class TLSSession {
     }
 
     // MARK: The plaintext's side
-
-    /// As much plaintext as there is, up to about `limit` bytes. nil: nothing whole has arrived, or
-    /// the state says why there will be no more.
-    package func read(limit: Int = TLSSession.readLimit) -> ByteBuffer? {
-        guard self.state == .open, self.incomingBytes > 0 || SSL_pending(self.ssl) > 0 else {
-            return nil
-        }
-        var plaintext = ByteBufferAllocator().buffer(capacity: min(limit, self.incomingBytes + 64))
-        while self.state == .open, plaintext.readableBytes < limit,
-            self.incomingBytes > 0 || SSL_pending(self.ssl) > 0
-        {
-            let pending = Int(SSL_pending(self.ssl))
-            let room = max(64, pending, min(self.incomingBytes, Self.recordLimit))
-            let count = plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { raw in
-                var count = 0
-                ERR_clear_error()
-                let read = SSL_read_ex(self.ssl, raw.baseAddress, raw.count, &count)
-                return read == 1 ? count : 0
-            }
-            self.plaintextBytesRead &+= count
-            if count == 0, !self.wantsMore(after: 0) { break }
-            if self.refusal != nil { self.fail(.notOpen) }
-        }
-        return plaintext.readableBytes > 0 ? plaintext : nil
-    }
 
     /// Takes plaintext; whole records are encrypted at once, what is left waits for more or for
     /// `seal`. Throws: `notOpen`, or what broke the session.
@@ -282,7 +257,7 @@ package final class TLSSession {
     // MARK: Ending
 
     /// After a call that did not succeed: true when it only lacks bytes, else the state says why.
-    private func wantsMore(after result: Int32) -> Bool {
+    func wantsMore(after result: Int32) -> Bool {
         let reason = SSL_get_error(self.ssl, result)
         if reason == SSL_ERROR_ZERO_RETURN, self.state == .open {
             self.state = .peerClosed
@@ -294,7 +269,7 @@ package final class TLSSession {
         return self.state == .open || self.state == .handshaking
     }
 
-    private func fail(_ error: TLSError) {
+    func fail(_ error: TLSError) {
         self.state = .failed(self.refusal ?? error)
         self.incoming.removeAll()
         self.incomingBytes = 0

@@ -16,7 +16,7 @@ package struct KeptResults {
     }
 
     private struct Batch {
-        var frames: ByteBuffer
+        var frames: [ByteBuffer]
         /// Items that are not recorded, by job and attempt.
         var left: [Key: ItemSet]
         var cost: Int
@@ -58,8 +58,8 @@ package struct KeptResults {
             goesOnce: goesOnce)
         if batch.isJoined {
             // A buffer of its own, so that it may grow while the link still has the other one.
-            batch.frames = ByteBufferAllocator().buffer(capacity: Self.smallBytes)
-            batch.frames.writeImmutableBuffer(reports.frames)
+            batch.frames = [ByteBufferAllocator().buffer(capacity: Self.smallBytes)]
+            for part in reports.frames { batch.frames[0].writeImmutableBuffer(part) }
         }
         Self.note(reports.runs, in: &batch.left)
         batches.append(batch)
@@ -73,7 +73,7 @@ package struct KeptResults {
             reports.frames.readableBytes < Self.smallBytes,
             batches[last].frames.readableBytes + reports.frames.readableBytes <= Self.joinedBytes
         else { return false }
-        batches[last].frames.writeImmutableBuffer(reports.frames)
+        for part in reports.frames { batches[last].frames[0].writeImmutableBuffer(part) }
         batches[last].cost += cost
         Self.note(reports.runs, in: &batches[last].left)
         return true
@@ -92,7 +92,7 @@ package struct KeptResults {
     package mutating func startOver() { sent = 0 }
 
     /// The next frames to send; nil = everything was sent on this connection.
-    package mutating func next() -> ByteBuffer? {
+    package mutating func next() -> [ByteBuffer]? {
         guard hasUnsent else { return nil }
         let batch = batches[sent]
         if batch.goesOnce {

@@ -8,8 +8,8 @@ package import NIOCore
 
 /// Results that leave together.
 package struct Reports {
-    /// Whole frames.
-    package var frames = ByteBuffer()
+    /// Whole frames, one buffer behind the other.
+    package var frames: [ByteBuffer] = []
     /// The items that they finish, in the order of their results.
     var runs: [Run] = []
 
@@ -19,7 +19,7 @@ package struct Reports {
         var attempt: UInt32
     }
 
-    package init(frames: ByteBuffer = ByteBuffer()) { self.frames = frames }
+    package init(frames: [ByteBuffer] = []) { self.frames = frames }
 
     /// Notes that these items are finished by what is in it.
     package mutating func finish(_ job: JobID, _ items: Range<Int>, attempt: UInt32) {
@@ -36,30 +36,36 @@ package struct Reports {
 struct ReportBox {
     /// What is in it: records or runs of values.
     private let kind: Frame.Kind
-    private var records = ByteBuffer()
+    private var records = FrameWriter()
     private var reports = Reports()
     private var lastFlush = NIODeadline.uptimeNanoseconds(0)
     private var timer: Scheduled<Void>?
 
     init(_ kind: Frame.Kind) { self.kind = kind }
 
-    var bytes: Int { records.readableBytes }
+    var bytes: Int { records.bodyBytes }
 
     mutating func append(_ record: ResultRecord) {
-        record.encode(into: &records)
+        begin()
+        records.append(record)
         guard record.outcome != nil else { return }
         reports.finish(
             record.job, record.item..<(record.item + 1), attempt: record.attempt)
     }
 
     mutating func append(_ run: ValueRun) {
-        run.encode(into: &records)
+        begin()
+        records.append(run)
         reports.finish(run.job, run.items, attempt: run.attempt)
+    }
+
+    private mutating func begin() {
+        if !records.isInside { records.begin(kind) }
     }
 
     /// Forgets what was not sent: its connection is gone.
     mutating func clear() {
-        records.clear()
+        records = FrameWriter()
         reports = Reports()
         timer?.cancel()
         timer = nil
@@ -70,25 +76,28 @@ struct ReportBox {
     mutating func take(
         on loop: any EventLoop, isUrgent: Bool, later: @escaping @Sendable () -> Void
     ) -> Reports? {
-        guard records.readableBytes > 0 else { return nil }
+        guard bytes > 0 else { return nil }
         let now = NIODeadline.now()
         let due = lastFlush + .nanoseconds(Limits.reportDelayNanoseconds)
-        if !isUrgent && now < due && records.readableBytes < Limits.batchBytes {
+        if !isUrgent && now < due && bytes < Limits.batchBytes {
             if timer == nil { timer = loop.scheduleTask(deadline: due, later) }
             return nil
         }
         timer?.cancel()
         timer = nil
         lastFlush = now
+        records.end()
         var taken = reports
-        taken.frames = ByteBufferAllocator().buffer(
-            capacity: records.readableBytes + Frame.headerBytes)
-        taken.frames.writeFrame(kind) { $0.writeBuffer(&records) }
-        records.clear()
+        taken.frames = records.take()
         reports.runs.removeAll(keepingCapacity: true)
         return taken
     }
 
     /// The timer has come.
     mutating func timerFired() { timer = nil }
+}
+
+extension [ByteBuffer] {
+    /// Of all of them.
+    var readableBytes: Int { reduce(0) { $0 + $1.readableBytes } }
 }

@@ -56,7 +56,9 @@ extension WorkerAgent {
     private func wait(_ record: ResultRecord, _ attempt: AttemptID) {
         var reports = waitingParts.removeValue(forKey: attempt) ?? Reports()
         waitingBytes -= reports.frames.readableBytes
-        Message.results([record]).encode(into: &reports.frames)
+        var writer = FrameWriter()
+        writer.append(.results([record]))
+        reports.frames += writer.take()
         guard record.outcome != nil else {
             waitingBytes += reports.frames.readableBytes
             waitingParts[attempt] = reports

@@ -15,8 +15,10 @@ extension Runner {
                 let line = try line(of: item, in: piece.chunk)
                 life?.asked.append((piece.serial, item))
                 process.request {
-                    $0.writeBytes(line)
-                    $0.writeInteger(UInt8(ascii: "\n"))
+                    $0.write {
+                        $0.writeBytes(line)
+                        $0.writeInteger(UInt8(ascii: "\n"))
+                    }
                 }
             } catch {
                 let why = (error as? MusterError)?.message ?? "\(error)"

@@ -2,6 +2,7 @@
 /// and the news of its end go to `Runner.swift`; requests gather here and leave together.
 
 import MusterModel
+import MusterWire
 import NIOCore
 import NIOPosix
 
@@ -33,7 +34,7 @@ final class RunnerProcess {
     private let loop: any EventLoop
     private var slot: Slot?
     private var channel: (any NIOCore.Channel)?
-    private var requests = ByteBuffer()
+    private var requests = FrameWriter()
     private var isPaused = false
     private var hasEnded = false
     /// Asked for before there was a process.
@@ -145,12 +146,12 @@ final class RunnerProcess {
 
     // MARK: Requests
 
-    func request(_ write: (inout ByteBuffer) -> Void) { write(&requests) }
+    func request(_ write: (inout FrameWriter) -> Void) { write(&requests) }
 
     func flush() {
-        guard requests.readableBytes > 0, let channel else { return }
-        channel.writeAndFlush(requests, promise: nil)
-        requests = ByteBuffer()
+        guard !requests.isEmpty, let channel else { return }
+        for part in requests.take() { channel.write(part, promise: nil) }
+        channel.flush()
     }
 
     func setReading(_ isReading: Bool) {

@@ -2,6 +2,7 @@
 /// equal programs share warm runners. In: a job's workload. Out: the launch of a runner.
 
 import MusterModel
+import MusterWire
 import NIOCore
 
 final class RunnerProgram {
@@ -129,7 +130,7 @@ final class RunnerJob {
     var lanes: Int { min(program.lanes, max(1, options.maxPerWorker ?? program.lanes)) }
 
     /// The frame that opens it in a runner.
-    func open(in home: RunnerHome, into buffer: inout ByteBuffer) {
+    func open(in home: RunnerHome, into writer: inout FrameWriter) {
         let opening = RunnerOpening(
             job: id.rawValue, function: workload.function, values: workload.values, lanes: lanes,
             seed: options.seed, worker: kit.worker, clock: options.timeoutNanoseconds != nil,
@@ -139,6 +140,6 @@ final class RunnerJob {
             // A larger one the runner finds in its directory by itself.
             fixed.writeBytes(home.content(of: name, atMost: Self.fixedBytes) ?? [])
         }
-        RunnerRequest.open(opening, fixed: fixed, into: &buffer)
+        RunnerRequest.open(opening, fixed: fixed, into: &writer)
     }
 }

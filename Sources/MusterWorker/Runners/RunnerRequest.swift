@@ -1,5 +1,6 @@
 /// What an agent says to a runner, as bytes of the runner protocol (docs/runner-protocol.md).
-/// In: jobs to open, items to run. Out: frames in a buffer. The other way: `RunnerReply.swift`.
+/// In: jobs to open, items to run. Out: frames, large inputs uncopied. The other way:
+/// `RunnerReply.swift`.
 
 import FoundationEssentials
 import MusterModel
@@ -30,33 +31,37 @@ enum RunnerRequest {
     /// Bytes of inputs in one frame; a chunk with more comes in several.
     static let segmentBytes = 4 << 20
 
-    static func open(_ opening: RunnerOpening, fixed: ByteBuffer, into buffer: inout ByteBuffer) {
+    static func open(_ opening: RunnerOpening, fixed: ByteBuffer, into writer: inout FrameWriter) {
         // Texts and numbers always encode.
         guard let json = try? JSONEncoder().encode(opening) else { return }
-        write(.open, into: &buffer) {
+        writer.begin(Kind.open.rawValue)
+        writer.write {
             $0.writeInteger(UInt32(json.count), endianness: .little)
             $0.writeBytes(json)
-            $0.writeImmutableBuffer(fixed)
         }
+        writer.append(bytes: fixed)
+        writer.end()
     }
 
     static func run(
         _ job: JobID, _ chunk: UInt64, attempt: UInt32, _ inputs: Segment,
-        into buffer: inout ByteBuffer
+        into writer: inout FrameWriter
     ) {
-        write(.run, into: &buffer) {
+        writer.begin(Kind.run.rawValue)
+        writer.write {
             $0.writeMultipleIntegers(job.rawValue, chunk, attempt, endianness: .little)
             $0.writeInteger(UInt8(0))
-            inputs.encode(into: &$0)
         }
+        writer.append(inputs)
+        writer.end()
     }
 
     /// Items of an array: no bytes for each.
     static func run(
         _ job: JobID, _ chunk: UInt64, attempt: UInt32, _ items: Range<Int>, value: Int,
-        step: Int, into buffer: inout ByteBuffer
+        step: Int, into writer: inout FrameWriter
     ) {
-        write(.run, into: &buffer) {
+        write(.run, into: &writer) {
             $0.writeMultipleIntegers(job.rawValue, chunk, attempt, endianness: .little)
             $0.writeInteger(UInt8(1))
             $0.writeMultipleIntegers(
@@ -65,25 +70,22 @@ enum RunnerRequest {
         }
     }
 
-    static func trim(_ chunk: UInt64, end: Int, into buffer: inout ByteBuffer) {
-        write(.trim, into: &buffer) {
+    static func trim(_ chunk: UInt64, end: Int, into writer: inout FrameWriter) {
+        write(.trim, into: &writer) {
             $0.writeMultipleIntegers(chunk, UInt64(max(0, end)), endianness: .little)
         }
     }
 
-    static func forget(_ job: JobID, into buffer: inout ByteBuffer) {
-        write(.forget, into: &buffer) { $0.writeInteger(job.rawValue, endianness: .little) }
+    static func forget(_ job: JobID, into writer: inout FrameWriter) {
+        write(.forget, into: &writer) { $0.writeInteger(job.rawValue, endianness: .little) }
     }
 
     private static func write(
-        _ kind: Kind, into buffer: inout ByteBuffer, _ body: (inout ByteBuffer) -> Void
+        _ kind: Kind, into writer: inout FrameWriter, _ body: (inout ByteBuffer) -> Void
     ) {
-        let start = buffer.writerIndex
-        buffer.writeInteger(0, endianness: .little, as: UInt32.self)
-        buffer.writeInteger(kind.rawValue)
-        body(&buffer)
-        let length = buffer.writerIndex - start - RunnerReplyReader.headerBytes
-        buffer.setInteger(UInt32(length), at: start, endianness: .little)
+        writer.begin(kind.rawValue)
+        writer.write(body)
+        writer.end()
     }
 }
 

@@ -15,7 +15,7 @@ struct KeptResultsTests {
     private func reports(
         _ text: String, _ items: Range<Int>..., attempt: UInt32 = 1, job: JobID = JobID(1)
     ) -> Reports {
-        var reports = Reports(frames: ByteBuffer(string: text))
+        var reports = Reports(frames: [ByteBuffer(string: text)])
         for range in items { reports.finish(job, range, attempt: attempt) }
         return reports
     }
@@ -149,7 +149,7 @@ private final class KeptHarness {
         kept.add(reports, isLinked: isLinked, goesOnce: goesOnce)
     }
     func startOver() { kept.startOver() }
-    func next() -> String? { kept.next().map { String(buffer: $0) } }
+    func next() -> String? { kept.next().map { $0.map { String(buffer: $0) }.joined() } }
     func rest() -> String {
         var text = ""
         while let frames = next() { text += frames }
