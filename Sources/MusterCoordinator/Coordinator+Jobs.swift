@@ -46,15 +46,26 @@ extension Coordinator {
                     submitted: job.submitted)))
         audit("submitted", session.link.peer, "job \(id)")
         if attach { addReader(session, job, nil, firstItem: 0, results: true, follow: true) }
-        switch spec.input {
-        case .array(let array): try run(.submit(id, spec.options, count: array.count))
+        takeSource(job, session)
+        // Nothing is leased of a job that a crash could undo: its number would be given again, and
+        // workers would take the one job for the other.
+        recorder.whenRecorded { [self] in
+            begin(job)
+            answer(.submitted(job: id.rawValue))
+        }
+    }
+
+    private func begin(_ job: JobRecord) {
+        switch job.spec.input {
+        case .array(let array):
+            try? run(.submit(job.id, job.spec.options, count: array.count))
         case .stream:
-            takeSource(job, session)
-            try run(.submit(id, spec.options, count: nil))
+            try? run(.submit(job.id, job.spec.options, count: nil))
+            // Its client may be gone for good by now.
+            if job.inputEnd != .open { try? run(.inputEnded(job.id)) }
         }
         if let why = waitsForPlatform(job) { note(why, in: job) }
-        touch(id)
-        recorder.whenRecorded { answer(.submitted(job: id.rawValue)) }
+        touch(job.id)
     }
 
     /// All inputs and their end are on disk.
@@ -79,7 +90,7 @@ extension Coordinator {
     }
 
     func find(_ id: UInt64) throws -> JobRecord {
-        guard let job = jobs[JobID(id)] else {
+        guard let job = jobs[JobID(id)], scheduler.view(of: job.id) != nil else {
             throw MusterError(
                 .notFound, "there is no job \(id) here; `muster ps` lists the jobs that there are")
         }

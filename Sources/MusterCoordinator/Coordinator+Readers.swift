@@ -71,7 +71,7 @@ extension Coordinator {
                 due.subtract(job.unrecorded)
                 due.subtract(job.committing)
             }
-            reader.takeUp(due: due)
+            reader.takeUp(due: due, has: has)
         }
         if resume.pieces > 0 {
             try reader.takeUp(reader.next, pieces: resume.pieces, ofAttempt: resume.attempt)
@@ -98,7 +98,7 @@ extension Coordinator {
             do {
                 try reader.pump(&reader.session.outbox) { workerNames[$0] }
             } catch {
-                let refusal = error as? MusterError ?? MusterError(.internal, "\(error)")
+                guard let refusal = refusal(because: error) else { return }
                 refuse(reader.session, refusal)
                 continue
             }

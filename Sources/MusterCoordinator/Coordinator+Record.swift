@@ -194,6 +194,17 @@ extension Coordinator {
         try? run(.hold(true))
     }
 
+    /// What a peer is told of an error; nil where the store has failed, which is no peer's fault: the
+    /// coordinator ends, and peers come back to the next one.
+    func refusal(because error: any Error) -> MusterError? {
+        guard let failure = error as? StoreError else {
+            return error as? MusterError ?? MusterError(.internal, "\(error)")
+        }
+        guard failure.isFatal else { return MusterError(.system, failure.words) }
+        storeFailed(failure)
+        return nil
+    }
+
     /// What has reached the disk is unknown: nothing is promised any more.
     func storeFailed(_ error: any Error) {
         guard !hasFailed else { return }

@@ -34,11 +34,10 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
             for message in messages where coordinator.isLive(self) {
                 do {
                     try handle(message, coordinator)
-                } catch let error as MusterError {
-                    coordinator.refuse(self, error)
-                    return
                 } catch {
-                    coordinator.refuse(self, MusterError(.internal, "\(error)"))
+                    if let refusal = coordinator.refusal(because: error) {
+                        coordinator.refuse(self, refusal)
+                    }
                     return
                 }
             }

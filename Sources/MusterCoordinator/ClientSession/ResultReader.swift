@@ -25,6 +25,8 @@ final class ResultReader {
     /// Final items in order of completion, for unordered jobs.
     private var completed = Deque<Range<Int>>()
     private var asCompleted: Bool
+    /// Of an unordered job: what the client had got before.
+    private var has = ItemSet()
     /// Sent and not acknowledged: items (nil = a part of one) and bytes.
     private var unacknowledged = Deque<(items: Range<Int>?, bytes: Int)>()
     private var outstanding = 0
@@ -49,8 +51,11 @@ final class ResultReader {
     }
 
     /// The client was attached before: of an unordered job these are still due.
-    func takeUp(due: ItemSet) {
+    /// - Parameter has: items that it has got, some maybe from a coordinator that died before it
+    ///   recorded them: they run again and are not sent again.
+    func takeUp(due: ItemSet, has: ItemSet) {
         guard spans == nil else { return }
+        self.has = has
         asCompleted = true
         completed = Deque(due.ranges.map { $0 })
     }
@@ -77,7 +82,9 @@ final class ResultReader {
 
     /// An unordered job has more results.
     func complete(_ items: Range<Int>) {
-        if asCompleted { completed.append(items) }
+        guard asCompleted else { return }
+        if has.isEmpty { return completed.append(items) }
+        for range in ItemSet(items).subtracting(has).ranges { completed.append(range) }
     }
 
     /// Sends what can be sent now. Returns bytes by which the job's buffer shrank.

@@ -64,11 +64,10 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
             for message in messages where coordinator.workers[id] === self {
                 do {
                     try handle(message, coordinator)
-                } catch let error as MusterError {
-                    coordinator.expel(self, error)
-                    return
                 } catch {
-                    coordinator.expel(self, MusterError(.internal, "\(error)"))
+                    if let refusal = coordinator.refusal(because: error) {
+                        coordinator.expel(self, refusal)
+                    }
                     return
                 }
             }

@@ -123,10 +123,7 @@ final class Faults {
         isHealed = true
         for (from, to) in blocks { cluster.network.unblock(from, to) }
         cluster.network.knobs.spikeChance = 0
-        let coordinator = cluster.coordinator
-        coordinator.fillDisk(false)
-        coordinator.host.resume()
-        if !coordinator.host.isUp { coordinator.begin() }
+        cluster.coordinator.mend()
         for worker in cluster.workers {
             worker.host.resume()
             // One that drains may have nobody left to wait for.

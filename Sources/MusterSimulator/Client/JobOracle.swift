@@ -87,7 +87,7 @@ final class JobOracle {
     }
 
     func check(final item: Int, _ state: ItemState) {
-        guard state == .failed || state == .timedOut, let id, !isCancelled else { return }
+        guard state == .failed || state == .timedOut, let id, !mayCancel else { return }
         let attempts = cluster.executions.count(of: item, in: id)
         if attempts <= plan.spec.options.retries {
             fail("item \(item) failed after \(attempts) attempts, but it has retries left")

@@ -13,6 +13,8 @@ final class SimulatedCoordinator {
     let host: Host
     private(set) var coordinator: Coordinator?
     private var store: SimulatedStore?
+    /// It has died at least once.
+    private(set) var hasCrashed = false
     private var disk = StoreModel.Disk()
     /// What has become durable, over all of its lives.
     var durable = DurableFacts()
@@ -48,6 +50,7 @@ final class SimulatedCoordinator {
     }
 
     func kill() {
+        hasCrashed = true
         host.kill()
         if let store { disk = store.crash() }
         store = nil
@@ -68,6 +71,14 @@ final class SimulatedCoordinator {
     func fillDisk(_ isFull: Bool) {
         cluster.world.note("the disk \(isFull ? "is full" : "has room")")
         store?.isFull = isFull
+    }
+
+    /// Nothing fails any more.
+    func mend() {
+        fillDisk(false)
+        host.resume()
+        if store?.isFailing == true { kill() }
+        if !host.isUp { begin() }
     }
 
     func failDisk() {

@@ -95,6 +95,8 @@ final class SimulatedStore: Store, @unchecked Sendable {
         model.finishCommit()
     }
 
+    var isFailing: Bool { model.failure != nil }
+
     /// From now on every write and sync fails.
     func fail() {
         model.failure = .failed(path: "disk", operation: "sync", reason: "input/output error")
