@@ -25,7 +25,7 @@ struct InjectTests {
 
     @Test(
         "At its k-th call the coordinator stops, and its next start has all that was accepted",
-        .enabled(if: Recovery.stands, "nothing is stored yet"), arguments: Refusal.allCases)
+        arguments: Refusal.allCases)
     func refuses(_ refusal: Refusal) throws {
         let isWhole = SoakOptions.given != nil
         for k in isWhole ? Array(1...Self.most) : [1, 2, 3, 5, 9] {

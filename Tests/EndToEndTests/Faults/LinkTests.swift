@@ -96,7 +96,6 @@ extension EndToEnd {
 
         @Test(
             "Of a client: it comes back by itself and goes on where it was",
-            .enabled(if: Recovery.stands, "clients do not come back yet"),
             arguments: [
                 Trouble.cuts, .flips, .halfMember, .halfCoordinator, .heldUp, .swallowed,
             ])
@@ -153,11 +152,4 @@ extension EndToEnd {
             }
         }
     }
-}
-
-/// What the coordinator can do so far; tests of what it cannot are off, and say so.
-/// `MUSTER_TEST_RECOVERY=1` turns them on, for a `MUSTER_BINARY` that can do more.
-enum Recovery {
-    /// A coordinator that was killed goes on, and clients come back to it.
-    static let stands = getenv("MUSTER_TEST_RECOVERY") != nil
 }

@@ -40,8 +40,6 @@ enum SoakClass: String, CaseIterable {
         case .disk where getuid() != 0: "mounting a small filesystem takes root"
         case .packets where !options.ownsNetwork:
             "dropping packets takes root, a network namespace and nft"
-        case .coordinator, .client, .clientLink, .disk, .packets:
-            Recovery.stands ? nil : "the coordinator does not come back yet"
         default: nil
         }
     }
@@ -90,7 +88,7 @@ extension SoakRound {
 
     private func stop() {
         var victims = Array(cluster.workers.values)
-        if Recovery.stands && !isDown { victims.append(cluster.coordinator) }
+        if !isDown { victims.append(cluster.coordinator) }
         victims.sort { $0.pid < $1.pid }
         guard let victim = victims.randomElement(using: &numbers) else { return }
         victim.send(SIGSTOP)

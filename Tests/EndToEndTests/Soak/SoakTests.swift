@@ -123,7 +123,7 @@ struct SoakReport {
     func table() {
         say("")
         say(
-            "| kind | jobs | items | lost | duplicated | out of order | foreign | ran again | other |"
+            "| kind | jobs | items | lost | doubled | out of order | foreign | ran again | other |"
         )
         say("|---|---|---|---|---|---|---|---|---|")
         for kind in SoakKind.allCases {
