@@ -25,6 +25,9 @@ final class ResultReader {
     /// Final items in order of completion, for unordered jobs.
     private var completed = Deque<Range<Int>>()
     private var asCompleted: Bool
+    /// Of an unordered job the client had these before it came back. What a crash took back of
+    /// them is run again, and not sent again.
+    private var had = ItemSet()
     /// Sent and not acknowledged: items (nil = a part of one) and bytes.
     private var unacknowledged = Deque<(items: Range<Int>?, bytes: Int)>()
     private var outstanding = 0
@@ -49,9 +52,10 @@ final class ResultReader {
     }
 
     /// The client was attached before: of an unordered job these are still due.
-    func takeUp(due: ItemSet) {
+    func takeUp(due: ItemSet, had: ItemSet) {
         guard spans == nil else { return }
         asCompleted = true
+        self.had = had
         completed = Deque(due.ranges.map { $0 })
     }
 
@@ -77,7 +81,12 @@ final class ResultReader {
 
     /// An unordered job has more results.
     func complete(_ items: Range<Int>) {
-        if asCompleted { completed.append(items) }
+        guard asCompleted else { return }
+        guard had.overlaps(items) else { return completed.append(items) }
+        var due = ItemSet(items)
+        due.subtract(had)
+        completed.append(contentsOf: due.ranges)
+        if job.consumes { job.results.drop(all: ItemSet(had.parts(in: items))) }
     }
 
     /// Sends what can be sent now. Returns bytes by which the job's buffer shrank.
