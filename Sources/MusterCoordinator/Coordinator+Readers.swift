@@ -71,7 +71,7 @@ extension Coordinator {
                 due.subtract(job.unrecorded)
                 due.subtract(job.committing)
             }
-            reader.takeUp(due: due, has: has)
+            reader.takeUp(due: due, had: has)
         }
         if resume.pieces > 0 {
             try reader.takeUp(reader.next, pieces: resume.pieces, ofAttempt: resume.attempt)

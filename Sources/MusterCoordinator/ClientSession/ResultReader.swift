@@ -25,8 +25,9 @@ final class ResultReader {
     /// Final items in order of completion, for unordered jobs.
     private var completed = Deque<Range<Int>>()
     private var asCompleted: Bool
-    /// Of an unordered job: what the client had got before.
-    private var has = ItemSet()
+    /// Of an unordered job the client had these before it came back. What a crash took back of
+    /// them is run again, and not sent again.
+    private var had = ItemSet()
     /// Sent and not acknowledged: items (nil = a part of one) and bytes.
     private var unacknowledged = Deque<(items: Range<Int>?, bytes: Int)>()
     private var outstanding = 0
@@ -51,12 +52,10 @@ final class ResultReader {
     }
 
     /// The client was attached before: of an unordered job these are still due.
-    /// - Parameter has: items that it has got, some maybe from a coordinator that died before it
-    ///   recorded them: they run again and are not sent again.
-    func takeUp(due: ItemSet, has: ItemSet) {
+    func takeUp(due: ItemSet, had: ItemSet) {
         guard spans == nil else { return }
-        self.has = has
         asCompleted = true
+        self.had = had
         completed = Deque(due.ranges.map { $0 })
     }
 
@@ -83,8 +82,11 @@ final class ResultReader {
     /// An unordered job has more results.
     func complete(_ items: Range<Int>) {
         guard asCompleted else { return }
-        if has.isEmpty { return completed.append(items) }
-        for range in ItemSet(items).subtracting(has).ranges { completed.append(range) }
+        guard had.overlaps(items) else { return completed.append(items) }
+        var due = ItemSet(items)
+        due.subtract(had)
+        completed.append(contentsOf: due.ranges)
+        if job.consumes { job.results.drop(all: ItemSet(had.parts(in: items))) }
     }
 
     /// Sends what can be sent now. Returns bytes by which the job's buffer shrank.
