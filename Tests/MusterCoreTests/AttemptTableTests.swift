@@ -11,12 +11,26 @@ struct AttemptTableTests {
     func property(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var table = AttemptTable()
-        var plain = Array(repeating: UInt32(1), count: 60)
+        table.first = seed % 2 == 0 ? 3 : 1001
+        var own = Array(repeating: table.first, count: 60)
+        var plain = own
         for _ in 0..<40 {
             let lower = random.below(60)
             let count = random.once(in: 2) ? 1 : random.below(60 - lower + 1)
-            table.raise(lower..<(lower + count))
-            for item in lower..<(lower + count) { plain[item] += 1 }
+            let changed = lower..<(lower + count)
+            if random.once(in: 3) {
+                // Below all numbers of its own.
+                let attempt = UInt32(random.below(3))
+                table.adopt(changed, at: attempt)
+                for item in changed { plain[item] = attempt }
+            } else {
+                table.raise(changed)
+                for item in changed {
+                    if plain[item] == own[item] { own[item] += 1 }
+                    plain[item] = own[item]
+                }
+            }
+            #expect(own.indices.allSatisfy { table.own($0) == own[$0] })
             #expect(plain.indices.allSatisfy { table[$0] == plain[$0] })
 
             let from = random.below(60)

@@ -69,6 +69,7 @@ extension Scheduler {
         workers[id]?.knows.insert(jobID)
         var named = ItemSet()
         var adopted = ItemSet()
+        let losses = job.lostWith.count
         for run in runs {
             // What a claim names twice counts the first time. No other job has such items.
             let items = run.items.clamped(to: 0..<Limits.itemsPerJob)
@@ -80,6 +81,8 @@ extension Scheduler {
             }
             named.insert(contentsOf: items)
         }
+        // Of the workers that were lost with items of the job it is none.
+        if job.lostWith.count < losses { job.lostWorkers = max(0, job.lostWorkers - 1) }
         let stopped = named.subtracting(adopted).subtracting(held)
         if !stopped.isEmpty {
             effects.append(
