@@ -217,4 +217,20 @@ struct HeldMachineTests {
         #expect(held.first?.runs == [LeaseRun(items: 1..<3, attempt: 1)])
         #expect(held.last?.runs == [LeaseRun(items: 7..<9, attempt: 5)])
     }
+    @Test("What was stopped and is dying is not held; its next attempt is")
+    func stopped() {
+        let h = WorkerMachineHarness(slots: 1)
+        h.run(.learn(job, JobRules(chunkItems: 4)))
+        h.lease(job, 0..<4)
+        h.expectStart(slot: 0, job, 0..<4)
+        h.run(.stop(job, [0..<1], graceNanoseconds: 7))
+        _ = h.takeEffects()
+        #expect(h.machine.held.first?.runs == [LeaseRun(items: 1..<4, attempt: 1)])
+        h.lease(job, 0..<1, attempt: 2)
+        _ = h.takeEffects()
+        #expect(
+            h.machine.held.first?.runs == [
+                LeaseRun(items: 0..<1, attempt: 2), LeaseRun(items: 1..<4, attempt: 1),
+            ])
+    }
 }

@@ -36,6 +36,8 @@ struct HeldChunk: Sendable {
     let chunk: Chunk
     /// Neither ended nor given back.
     var left: ItemSet
+    /// Told to stop, and of these what has not ended is dying.
+    var stopped = ItemSet()
     /// When the slot got to it; nil while it waits behind another one.
     var began: Instant?
     /// Time that the whole of it was expected to take.

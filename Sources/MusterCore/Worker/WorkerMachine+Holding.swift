@@ -4,7 +4,8 @@
 package import MusterModel
 
 extension WorkerMachine {
-    /// Items that are queued here or in slots and have not ended, by job and ascending in each.
+    /// Items that are queued here or in slots and have not ended nor been stopped, by job and
+    /// ascending in each.
     package var held: [(job: JobID, runs: [LeaseRun])] {
         var sets: [JobID: [UInt32: ItemSet]] = [:]
         for (job, run) in queue.open {
@@ -13,7 +14,7 @@ extension WorkerMachine {
         }
         for chunk in slots.joined() {
             sets[chunk.chunk.job, default: [:]][chunk.chunk.attempt, default: ItemSet()]
-                .formUnion(chunk.left)
+                .formUnion(chunk.left.subtracting(chunk.stopped))
         }
         return sets.sorted { $0.key < $1.key }.map { job, byAttempt in
             let runs = byAttempt.flatMap { attempt, items in

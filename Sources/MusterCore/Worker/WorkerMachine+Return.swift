@@ -47,6 +47,7 @@ extension WorkerMachine {
             let scope = items.map { held.left.intersection($0) } ?? held.left
             guard let first = scope.ranges.first?.lowerBound else { continue }
             slots[slot][place].isTrimming = true
+            slots[slot][place].stopped.formUnion(scope)
             effects.append(.trim(slot: slot, chunk: held.chunk.serial, from: first))
             effects.append(
                 .kill(
