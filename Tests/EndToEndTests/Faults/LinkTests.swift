@@ -96,7 +96,7 @@ extension EndToEnd {
 
         @Test(
             "Of a client: it comes back by itself and goes on where it was",
-            // Without halfCoordinator: a client that only listens does not notice that nobody is there.
+            // Without halfCoordinator: who only listens does not notice when nobody is there.
             arguments: [Trouble.cuts, .flips, .halfMember, .heldUp, .swallowed])
         func client(_ trouble: Trouble) throws {
             try Self.withFarClient { cluster, proxy in
