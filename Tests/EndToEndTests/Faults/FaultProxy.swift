@@ -106,7 +106,7 @@ final class FaultProxy: Sendable {
         wake()
     }
 
-    /// No faults from now on; connections that were half cut end.
+    /// No faults from now on; connections that were half cut stay so.
     func heal() {
         state.withLock { $0.settings = Settings() }
         wake()

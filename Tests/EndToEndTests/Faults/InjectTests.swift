@@ -59,13 +59,13 @@ struct InjectTests {
                 }
             }
             let wasStruck = File.text(trace).contains("(INJECTED)")
-            if wasStruck && refusal.mayStop {
+            if wasStruck && (refusal.mayStop || !isReady) {
                 // Of itself, with a reason: no signal. One that never was ready is gone already.
                 let status = isReady ? try cluster.coordinator.finish(seconds: 15).status : 1
                 #expect(status > 0, "k = \(k): \(status)")
-                #expect(File.text(log).contains("rror"), "k = \(k): \(File.text(log))")
+                let reasons = ["rror", "full", "space"]
+                #expect(reasons.contains { File.text(log).contains($0) }, "\(File.text(log))")
             } else {
-                #expect(isReady, "k = \(k): \(File.text(log))")
                 #expect(!cluster.coordinator.hasEnded, "k = \(k): \(File.text(log))")
             }
             try cluster.restartCoordinator()
