@@ -103,6 +103,7 @@ extension Coordinator {
         // Of a job that was cancelled meanwhile, inputs may still be on their way.
         guard let job = jobs[id], job.source === session else { return }
         try job.inputs.append(batch)
+        if job.keepsDigests { try job.digests.append(batch) }
         recorder.touch(id)
         job.inputDebts.append((batch.range.upperBound, batch.bytes))
         try run(.itemsArrived(id, count: batch.count, bytes: batch.bytes))

@@ -53,6 +53,7 @@ extension Coordinator {
         let final = job.unrecorded.subtracting(inMemory)
         try job.inputs.record(all: job.spec.options.keepsResults || isEnding, final: final)
         var changes = job.inputs.takeChanges(of: id) + job.results.takeChanges(of: id)
+        changes += try job.digests.takeChanges(of: id)
         for (range, state) in scheduler.outcomes(of: id, in: final.ranges.map { $0 }) {
             changes.append(.outcome(id, range, state))
         }

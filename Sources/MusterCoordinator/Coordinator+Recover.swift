@@ -59,6 +59,7 @@ extension Coordinator {
         items.outcomes = stored.outcomes
         let final = ItemSet(stored.outcomes.values.flatMap { $0 })
         job.inputs.restore(stored.inputs, arrived: stored.arrived, bytes: stored.inputBytes)
+        job.digests.restore(stored.digests)
         job.results.restore(stored.results, final: final)
         job.recordedInputs = stored.arrived
         job.gatheredInputs = stored.arrived

@@ -3,6 +3,7 @@
 import Glibc
 import MusterCore
 import MusterModel
+import MusterStore
 import MusterTransport
 import MusterWire
 import NIOCore
@@ -41,14 +42,24 @@ extension Coordinator {
     }
 
     func status() -> ClusterStatus {
-        ClusterStatus(
+        let isDurable = recorder.store.isDurable
+        return ClusterStatus(
             cluster: configuration.cluster, coordinator: configuration.name,
             version: Version.program, pid: getpid(),
             upSeconds: Double(now.nanoseconds(since: started)) / 1e9,
             stateDirectory: configuration.stateDirectory, workers: workerSummaries(),
             jobs: jobSummaries(), residentBytes: residentBytes(),
             tokens: ((try? administrator?.tokens()) ?? []).filter { $0.state == "live" }.count,
-            enrolAddress: administrator?.enrolAddress)
+            enrolAddress: administrator?.enrolAddress,
+            diskBytes: isDurable ? Int(clamping: recorder.store.diskBytes) : nil,
+            diskFreeBytes: isDurable ? freeBytes() : nil)
+    }
+
+    /// Room on the disk of the state directory; nil where the system does not say.
+    private func freeBytes() -> Int? {
+        var disk = statvfs()
+        guard statvfs(configuration.stateDirectory, &disk) == 0 else { return nil }
+        return Int(clamping: UInt64(disk.f_bavail) &* UInt64(disk.f_frsize))
     }
 
     /// Memory of this process as the system counts it, bytes.

@@ -56,6 +56,8 @@ package final class Coordinator: @unchecked Sendable {
     var isHeldForSpace = false
     /// Final items that wait again do so because somebody asked for it.
     var isRetrying = false
+    /// What was asked for last of an earlier job.
+    var resumed: (job: JobID, successes: ItemSet, table: [[UInt8]: Bool])?
     /// The coordinator ends: its last commit takes everything.
     var isEnding = false
     /// The store has failed.

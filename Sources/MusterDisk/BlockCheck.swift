@@ -21,7 +21,7 @@ struct BlockCheck {
         var damage: [StoreFinding] = []
         var ends: [SegmentKey: UInt64] = [:]
         for job in state.jobs {
-            for (kind, blocks) in [(LogKind.inputs, job.inputs), (.results, job.results)] {
+            for (kind, blocks) in job.blocks {
                 for block in blocks {
                     let place = block.place
                     let key = SegmentKey(job: job.job.id, kind: kind, number: place.segment)
@@ -65,6 +65,10 @@ struct BlockCheck {
             return StoreFinding(
                 .damage, "\(place); these are inputs of \(items)",
                 advice: "those that have no result cannot be run any more: submit them again")
+        case .digests:
+            return StoreFinding(
+                .damage, "\(place); these are digests of inputs of \(items)",
+                advice: "`muster run --resume` of this job runs these items again")
         case .results:
             return StoreFinding(
                 .damage, "\(place); these are results of \(items)",

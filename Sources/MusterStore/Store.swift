@@ -36,6 +36,8 @@ package protocol Store: AnyObject {
 
 package enum LogKind: UInt8, Hashable, Sendable, CaseIterable {
     case inputs, results
+    /// Digests of inputs, for later runs that skip what has succeeded.
+    case digests
 }
 
 /// One job's append-only bytes. A block that a commit has named is there after every crash; the
@@ -75,6 +77,8 @@ package struct StoredBlock: Hashable, Sendable {
         case records, pieces
         /// A run of values.
         case values
+        /// 16 bytes for each item.
+        case digests
     }
     package var form: Form
     package var items: Range<Int>

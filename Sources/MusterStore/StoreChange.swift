@@ -8,6 +8,8 @@ package enum StoreChange: Hashable, Sendable {
     case submitted(StoredJob)
     /// Inputs arrived and are in this block.
     case inputs(JobID, StoredBlock)
+    /// Digests of the inputs of these items are in this block.
+    case digests(JobID, StoredBlock)
     /// So many items have arrived, in blocks or final already; inputs of those that are neither
     /// are lost with this process.
     case arrived(JobID, count: Int, bytes: Int)
@@ -69,6 +71,7 @@ package struct RecoveredState: Hashable, Sendable {
 package struct RecoveredJob: Hashable, Sendable {
     package var job: StoredJob
     package var inputs: [StoredBlock] = []
+    package var digests: [StoredBlock] = []
     package var arrived = 0
     package var inputBytes = 0
     package var inputEnded = false
@@ -85,4 +88,9 @@ package struct RecoveredJob: Hashable, Sendable {
     package var ended: Double?
 
     package init(job: StoredJob) { self.job = job }
+
+    /// All blocks that are named, by log.
+    package var blocks: [(LogKind, [StoredBlock])] {
+        [(.inputs, inputs), (.results, results), (.digests, digests)]
+    }
 }

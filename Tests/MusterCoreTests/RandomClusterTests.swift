@@ -24,11 +24,16 @@ struct RandomClusterTests {
         arguments: 0..<8)
     func everythingEnds(block: UInt64) {
         var secondLeases = 0
-        defer { #expect(secondLeases > 0, "no item was ever tried twice at once") }
+        var adoptions = 0
+        defer {
+            #expect(secondLeases > 0, "no item was ever tried twice at once")
+            #expect(adoptions > 0, "nobody ever came back with an item")
+        }
         for seed in (block * 375)..<(block * 375 + 375) {
             let steps = 30 + Int(seed % 4) * 30
             let cluster = Self.play(seed: seed, steps: steps, checksEvery: 10)
             secondLeases += cluster.secondLeases
+            adoptions += cluster.adoptions
             guard let late = cluster.failure else { continue }
             // Once more with all checks, to see where it begins.
             let first = Self.play(seed: seed, steps: steps, checksEvery: 1).failure

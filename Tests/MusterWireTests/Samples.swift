@@ -66,7 +66,8 @@ enum Samples {
     ]
 
     static let responses: [ControlResponse] = [
-        .submitted(job: 3), .succeeded([ItemSpan(from: 0, to: 2)]), .attached(summary), .done(count: 4), .jobs([summary]), .job(detail),
+        .submitted(job: 3), .succeeded([ItemSpan(from: 0, to: 2)]), .attached(summary),
+        .done(count: 4), .jobs([summary]), .job(detail),
         .text(["a", ""]), .status(status), .token("mst1"),
         .tokens([TokenSummary(id: "i", role: "viewer", state: "live", expires: 3)]),
         .failed(MusterError(.limit, "no")),

@@ -26,7 +26,7 @@ struct ImportTests {
         ],
         "Muster": [
             "MusterModel", "MusterRunner", "MusterWire", "MusterTLS", "MusterTransport",
-            "MusterWorker", "MusterCoordinator",
+            "MusterWorker", "MusterCoordinator", "MusterStore",
         ],
         "Examples": ["Muster"],
         "MusterCLI": [

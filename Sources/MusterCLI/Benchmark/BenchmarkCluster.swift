@@ -19,10 +19,14 @@ final class BenchmarkCluster {
 
     private static let patience = 20.0
 
-    /// - Parameter workers: names and slots of those that join.
+    /// - Parameters:
+    ///   - workers: names and slots of those that join.
+    ///   - state: the coordinator's directory; nil = below the scene's.
+    ///   - isDurable: false = jobs end with the coordinator, as in embedded clusters.
     /// - Throws: `.system` with what coordinator or worker said where they do not come up.
     static func start(
-        in scene: BenchmarkScene, workers: [(name: String, slots: Int)]
+        in scene: BenchmarkScene, workers: [(name: String, slots: Int)], state: String? = nil,
+        isDurable: Bool = true
     ) async throws -> BenchmarkCluster {
         let directory = try scene.makeDirectory("cluster")
         let config = "\(directory)/config"
@@ -30,7 +34,8 @@ final class BenchmarkCluster {
         var program = BenchmarkProgram.muster(
             [
                 "coordinator", "start", "--listen", "127.0.0.1:0", "--enrol-listen",
-                "127.0.0.1:0", "--state-dir", "\(directory)/coordinator", "--name", "benchmark",
+                "127.0.0.1:0", "--state-dir", state ?? "\(directory)/coordinator", "--name",
+                "benchmark", "--store", isDurable ? "disk" : "none",
             ], environment: environment)
         program.errors = "\(directory)/coordinator.log"
         let coordinator = try scene.start(program)

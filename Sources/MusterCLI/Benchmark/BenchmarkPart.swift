@@ -1,10 +1,10 @@
 /// The parts of `muster benchmark`. Each starts what it needs, measures, and ends it again; what
 /// it cannot do it says by throwing. `CommandsBenchmark.swift`, `FunctionsBenchmark.swift`,
-/// `TrafficBenchmark.swift`, `LatencyBenchmark.swift`, `BalanceBenchmark.swift` and
-/// `QueueBenchmark.swift` hold them.
+/// `TrafficBenchmark.swift`, `LatencyBenchmark.swift`, `BalanceBenchmark.swift`,
+/// `StoreBenchmark.swift` and `QueueBenchmark.swift` hold them.
 
 enum BenchmarkPart: String, CaseIterable {
-    case commands, functions, dispatch, latency, payload, balance, memory, early
+    case commands, functions, dispatch, latency, payload, balance, memory, early, store
 
     /// In words, for people who watch it.
     var summary: String {
@@ -17,6 +17,7 @@ enum BenchmarkPart: String, CaseIterable {
         case .balance: "uneven items, unequal workers, a runner killed"
         case .memory: "a queue of waiting items"
         case .early: "results that wait for the first one"
+        case .store: "what it costs to lose nothing"
         }
     }
 }
@@ -40,6 +41,7 @@ struct BenchmarkBench {
         case .balance: try await balance()
         case .memory: try await memory()
         case .early: try await early()
+        case .store: try await store()
         }
     }
 

@@ -1,4 +1,4 @@
-/// `muster coordinator start | status | stop | wait`.
+/// `muster coordinator start | status | stop | wait`. `doctor` has a file of its own.
 
 import ArgumentParser
 import Glibc
@@ -18,7 +18,7 @@ struct CoordinatorGroup: ParsableCommand {
         commandName: "coordinator", abstract: "The process that owns jobs and results.",
         subcommands: [
             CoordinatorStart.self, CoordinatorStatus.self, CoordinatorStop.self,
-            CoordinatorWait.self,
+            CoordinatorWait.self, CoordinatorDoctor.self,
         ])
 }
 
@@ -39,6 +39,12 @@ struct CoordinatorStart: AsyncParsableCommand {
     var name: String?
     @Flag(help: "Return when it is ready and print the pid.")
     var background = false
+    /// `none` is for `muster benchmark store`, which measures what the other one costs.
+    @Option(help: .hidden) var store = StoreKind.disk
+
+    enum StoreKind: String, ExpressibleByArgument {
+        case disk, none
+    }
 
     func run() async throws {
         let address = try HostPort(listen)
@@ -52,7 +58,7 @@ struct CoordinatorStart: AsyncParsableCommand {
             options: .init(
                 listenHost: address.host, listenPort: address.port, enrolHost: enrol?.host,
                 enrolPort: enrol?.port, name: name ?? Places.hostName),
-            state: state, group: group, store: { try Self.store(in: state.path, $0) }
+            state: state, group: group, store: { try store(in: state.path, $0) }
         ) { event in Log.event(event) }
         Signals.handle([SIGINT, SIGTERM]) { _ in server.stop() }
         try saveAdminProfile(server, address)
@@ -61,7 +67,8 @@ struct CoordinatorStart: AsyncParsableCommand {
         try await server.whenStopped.get()
     }
 
-    private static func store(in directory: String, _ loop: any EventLoop) throws -> any Store {
+    private func store(in directory: String, _ loop: any EventLoop) throws -> any Store {
+        if store == .none { return VolatileStore(directory: directory) }
         do {
             return try DiskStore(directory: directory, callbackLoop: loop)
         } catch {

@@ -137,6 +137,9 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         case .remove(let id):
             try coordinator.remove(try owned(id, coordinator))
             return .done(count: 1)
+        case .succeeded(let id, let work, let inputs):
+            let job = try readable(id, coordinator)
+            return .succeeded(try coordinator.succeeded(job, work: work, inputs: inputs))
         case .jobs: return .jobs(coordinator.jobSummaries().filter { mayRead($0.user) })
         case .job(let id): return .job(coordinator.detail(of: try readable(id, coordinator)))
         case .explain(let id, let item):

@@ -25,6 +25,8 @@ final class JobRecord {
     var key: SubmitKey?
     var inputs: InputStore
     var results: ResultStore
+    var digests: InputDigests
+    let keepsDigests: Bool
     var readers: [ResultReader] = []
     /// The client that still sends inputs; nil when all are here.
     weak var source: ClientSession?
@@ -43,7 +45,7 @@ final class JobRecord {
     /// commit under way says.
     var recordedInputs = 0
     var gatheredInputs = 0
-    /// How far the end of the inputs is on its way to the disk: it goes there with the last of them.
+    /// How far the end of the inputs is on its way to the disk, where the last of them goes first.
     var inputEnd = InputEnd.open
     /// Who sent the last input, and keeps inputs until it hears that they are on disk.
     weak var lastSource: ClientSession?
@@ -72,6 +74,8 @@ final class JobRecord {
         self.submitted = submitted
         self.inputs = InputStore(log: store.log(.inputs, of: id))
         self.results = ResultStore(log: store.log(.results, of: id))
+        self.digests = InputDigests(log: store.log(.digests, of: id))
+        self.keepsDigests = store.isDurable && InputDigests.areKept(of: spec)
         self.recordsFirst = store.isDurable && spec.options.keepsResults
         switch spec.workload {
         case .probe: commandText = "(probe)"
@@ -88,7 +92,7 @@ final class JobRecord {
     var consumes: Bool { !spec.options.keepsResults }
 
     /// The disk had no room for something of it.
-    var lacksSpace: Bool { inputs.lacksSpace || results.lacksSpace }
+    var lacksSpace: Bool { inputs.lacksSpace || results.lacksSpace || digests.lacksSpace }
 
     /// The first final item that is not on disk; `.max` where all are.
     private var firstUnrecorded: Int {

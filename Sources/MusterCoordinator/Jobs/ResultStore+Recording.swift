@@ -138,7 +138,7 @@ extension ResultStore {
     mutating func restore(_ stored: [StoredBlock], final: ItemSet) {
         for block in stored {
             switch block.form {
-            case .inputs: continue
+            case .inputs, .digests: continue
             case .values: values.restore(block)
             case .records:
                 let live = final.intersection(ItemSet(block.items))

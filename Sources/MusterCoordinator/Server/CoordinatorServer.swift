@@ -147,7 +147,6 @@ package final class CoordinatorServer: Administrator {
     private static func join(_ host: String, _ port: Int) -> String {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
-
     /// Resolves when the coordinator has been told to stop and has closed everything.
     package var whenStopped: EventLoopFuture<Void> { stopped.futureResult }
 
@@ -293,7 +292,6 @@ package final class CoordinatorServer: Administrator {
     }
 
     private static var now: Int64 { Int64(time(nil)) }
-
     package static func wallClock() -> Double {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)

@@ -65,6 +65,7 @@ struct ChangeWriter {
             try run("UPDATE worker SET present = ? WHERE id = ?", [isPresent, Int64(id.rawValue)])
         case .inputs(let job, let block): try insert(block, .inputs, of: job)
         case .results(let job, let block): try insert(block, .results, of: job)
+        case .digests(let job, let block): try insert(block, .digests, of: job)
         case .dropped(let job, let kind, let places):
             for place in places {
                 try run(

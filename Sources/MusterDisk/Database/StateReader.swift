@@ -61,11 +61,13 @@ struct StateReader {
             switch try check.kind() {
             case .inputs: jobs[try check.job()]?.inputs.append(block)
             case .results: jobs[try check.job()]?.results.append(block)
+            case .digests: jobs[try check.job()]?.digests.append(block)
             }
         }
         for id in jobs.keys {
             jobs[id]?.inputs.sort { $0.isBefore($1) }
             jobs[id]?.results.sort { $0.isBefore($1) }
+            jobs[id]?.digests.sort { $0.isBefore($1) }
         }
     }
 

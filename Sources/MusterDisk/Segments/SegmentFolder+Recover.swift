@@ -11,7 +11,7 @@ extension SegmentFolder {
     func recover(_ jobs: [RecoveredJob]) throws(StoreError) {
         var logs: [LogKey: Log] = [:]
         for job in jobs {
-            for (kind, blocks) in [(LogKind.inputs, job.inputs), (.results, job.results)] {
+            for (kind, blocks) in job.blocks {
                 guard !blocks.isEmpty else { continue }
                 logs[LogKey(job: job.job.id, kind: kind)] = Self.log(of: blocks)
             }

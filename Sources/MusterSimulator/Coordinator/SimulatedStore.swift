@@ -36,7 +36,9 @@ struct DurableFacts {
             case .outcome(let id, let items, _): jobs[id]?.final.insert(contentsOf: items)
             case .again(let id, let items): jobs[id]?.final.remove(contentsOf: items)
             case .ended(let id, let at): jobs[id]?.ended = at != nil
-            case .inputs, .results, .dropped, .cancelled, .note, .event, .worker, .present: break
+            case .inputs, .digests, .results, .dropped, .cancelled, .note, .event, .worker,
+                .present:
+                break
             }
         }
     }

@@ -18,7 +18,8 @@ extension RecoveredState {
         case .worker(let id, let name): workers[id] = name
         case .present(let id, true): if workers[id] != nil { present.insert(id) }
         case .present(let id, false): present.remove(id)
-        case .inputs(let id, _), .arrived(let id, _, _), .inputEnded(let id, _),
+        case .inputs(let id, _), .digests(let id, _), .arrived(let id, _, _),
+            .inputEnded(let id, _),
             .results(let id, _), .outcome(let id, _, _), .again(let id, _),
             .dropped(let id, _, _), .cancelled(let id, _), .note(let id, _, _),
             .event(let id, _), .ended(let id, _):
@@ -44,6 +45,7 @@ extension RecoveredJob {
         switch change {
         case .inputs(_, let block): Self.insert(block, into: &inputs)
         case .results(_, let block): Self.insert(block, into: &results)
+        case .digests(_, let block): Self.insert(block, into: &digests)
         case .arrived(_, let count, let bytes):
             arrived = count
             inputBytes = bytes
@@ -59,6 +61,7 @@ extension RecoveredJob {
             ItemRanges.remove(items, from: &cancelled)
         case .dropped(_, .inputs, let places): Self.drop(places, from: &inputs)
         case .dropped(_, .results, let places): Self.drop(places, from: &results)
+        case .dropped(_, .digests, let places): Self.drop(places, from: &digests)
         case .cancelled(_, nil): stopped = true
         case .cancelled(_, let items?): ItemRanges.insert(items, into: &cancelled)
         case .note(_, let item, let json): notes[item] = json

@@ -102,6 +102,7 @@ package final class StoreModel: Store {
             switch change {
             case .inputs(let job, let block): keep(block, .inputs, job)
             case .results(let job, let block): keep(block, .results, job)
+            case .digests(let job, let block): keep(block, .digests, job)
             case .dropped(let job, let kind, let places):
                 for place in places {
                     let key = Key(job: job, kind: kind, offset: place.offset)

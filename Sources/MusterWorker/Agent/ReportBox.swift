@@ -19,7 +19,7 @@ package struct Reports {
         var attempt: UInt32
     }
 
-    package init() {}
+    package init(frames: ByteBuffer = ByteBuffer()) { self.frames = frames }
 
     /// Notes that these items are finished by what is in it.
     package mutating func finish(_ job: JobID, _ items: Range<Int>, attempt: UInt32) {

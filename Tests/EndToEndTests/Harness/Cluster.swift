@@ -13,32 +13,53 @@ final class Cluster {
     var state: String { directory("coordinator") }
     var address: String { "127.0.0.1:\(port)" }
 
-    /// A cluster for the time of `body`, with workers `w1`, `w2` … of so many slots.
+    /// A cluster for the time of `body`, with workers `w1`, `w2` … of so many slots. `prepare` sees
+    /// the directory before anything is started.
     static func with<Value>(
-        workers: Int = 0, slots: Int = 1, _ body: (Cluster) throws -> Value
+        workers: Int = 0, slots: Int = 1,
+        prepare: (TemporaryDirectory) throws -> Void = { _ in },
+        _ body: (Cluster) throws -> Value
     ) throws -> Value {
-        let cluster = try Cluster()
+        let cluster = try Cluster(prepare)
         defer { cluster.end() }
         for number in 1..<(workers + 1) { try cluster.addWorker("w\(number)", slots: slots) }
         if workers > 0 { try cluster.waitForWorkers(workers) }
         return try body(cluster)
     }
 
-    private init() throws {
+    private init(_ prepare: (TemporaryDirectory) throws -> Void) throws {
         directory = try TemporaryDirectory()
+        try prepare(directory)
         mkdir(directory("tmp"), 0o700)
         port = try Ports.freePair()
+        coordinator = try Self.coordinator(directory, port)
+    }
+
+    /// Starts the coordinator that died, on the same port and state, `before` it a program that
+    /// starts programs, as `strace` does.
+    func restartCoordinator(before: [String] = []) throws {
+        coordinator.end()
+        coordinator = try Self.coordinator(directory, port, before: before)
+    }
+
+    /// One that is ready.
+    private static func coordinator(
+        _ directory: TemporaryDirectory, _ port: Int, before: [String] = []
+    ) throws -> Child {
         let log = directory("coordinator.log")
-        coordinator = try Child(
-            [
-                Shell.muster, "coordinator", "start", "--listen", "127.0.0.1:\(port)",
-                "--state-dir",
-                directory("coordinator"),
-            ].map { Array($0.utf8) },
-            environment: Self.environment(directory), errors: .file(log))
+        let known = try File.exists(log) ? File.read(log).count : 0
+        let words = [
+            Shell.muster, "coordinator", "start", "--listen", "127.0.0.1:\(port)", "--state-dir",
+            directory("coordinator"),
+        ]
+        let coordinator = try Child(
+            (before + words).map { Array($0.utf8) }, environment: environment(directory),
+            errors: .file(log))
         try coordinator.read(until: "it is ready") { _ in
-            File.text(log).contains("to add a worker")
+            String(decoding: try File.read(log).dropFirst(known), as: UTF8.self)
+                .contains("to add a worker")
         }
+        return coordinator
     }
 
     func end() {
@@ -112,19 +133,30 @@ final class Cluster {
         return path
     }
 
-    /// Starts a worker; it is ready when `waitForWorkers` says so.
+    /// Starts a worker; it is ready when `waitForWorkers` says so. With a proxy that is all of the
+    /// coordinator that it sees. One of a name that was there before comes back.
     @discardableResult
-    func addWorker(_ name: String, slots: Int = 1) throws -> Child {
+    func addWorker(_ name: String, slots: Int = 1, through proxy: FaultProxy? = nil) throws -> Child
+    {
+        let isNew = !File.exists(directory(name))
+        let place = isNew ? [proxy.map { "127.0.0.1:\($0.port)" } ?? address] : []
+        let ticket = isNew ? ["--token-file", try token()] : []
+        let flags = ["--name", name, "-j", "\(slots)", "--allow-root"]
         let worker = try Child(
-            [
-                Shell.muster, "join", address, "--token-file", try token(), "--state-dir",
-                directory(name), "--name", name, "-j", "\(slots)", "--allow-root",
-            ]
-            .map { Array($0.utf8) },
+            ([Shell.muster, "join"] + place + ticket + ["--state-dir", directory(name)] + flags)
+                .map { Array($0.utf8) },
             environment: environment, errors: .file(directory("\(name).log")))
         workers[name]?.end()
         workers[name] = worker
         return worker
+    }
+
+    /// Logs in as a client that sees the coordinator through the proxy, for `--cluster NAME`.
+    func login(_ name: String, through proxy: FaultProxy) throws {
+        let file = try token("--client")
+        let ended = try muster(
+            "login", "127.0.0.1:\(proxy.port)", "--token-file", file, "--name", name)
+        guard ended.status == 0 else { throw HarnessError("no login: \(ended.notes)") }
     }
 
     func waitForWorkers(_ count: Int) throws {

@@ -7,6 +7,8 @@
 struct ItemLedger {
     /// Attempt that is or will be leased.
     var attempt: UInt32 = 1
+    /// Its holder goes on with an older one.
+    var isAdopted = false
     /// Who has it, under which number; two at most.
     var holders: [WorkerID: UInt32] = [:]
     var final: ItemState?
@@ -21,6 +23,9 @@ struct JobLedger {
     var ready = 0
     var saidEnd = false
     var forgotten = false
+    /// Of items that have yet to arrive.
+    var firstAttempt: UInt32 = 1
+    var isRestored = false
     /// Asked to be cancelled, the whole job or these items.
     var stopped = false
     var cancelled = ItemSet()

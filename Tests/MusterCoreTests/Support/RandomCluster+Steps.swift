@@ -1,4 +1,4 @@
-/// What may happen in a random cluster, and how it is healed at the end.
+/// What may happen in a random cluster; how it is healed at the end is in `RandomCluster+Healing`.
 
 import Testing
 
@@ -7,7 +7,7 @@ import Testing
 
 extension RandomCluster {
     func step() {
-        switch random.below(40) {
+        switch random.below(44) {
         case 0: submit()
         case 1...3:
             guard let id = random.pick(jobIDs) else { return }
@@ -29,7 +29,8 @@ extension RandomCluster {
         case 19: if let worker = random.pick(workerIDs) { part(of: worker) }
         case 20...25: if let worker = random.pick(workerIDs) { hear(worker) }
         case 26...31: if let worker = random.pick(workerIDs) { tell(worker) }
-        default: if let worker = random.pick(workerIDs) { finish(worker) }
+        case 32...39: if let worker = random.pick(workerIDs) { finish(worker) }
+        default: stepOfConnections()
         }
     }
 
@@ -105,7 +106,9 @@ extension RandomCluster {
         case .lease(let id, let runs): drive(worker, .lease(id, runs))
         case .revoke(let id, let ranges): drive(worker, .revoke(id, ranges))
         case .stop(let id, let ranges): drive(worker, .stop(id, ranges, graceNanoseconds: 0))
-        case .retire(let id): drive(worker, .retire(id))
+        case .retire(let id):
+            peers[worker]?.kept.removeAll { $0.job == id }
+            drive(worker, .retire(id))
         case nil: break
         }
     }
@@ -165,6 +168,12 @@ extension RandomCluster {
     }
 
     private func say(_ worker: WorkerID, _ report: Report) {
+        if report.state?.isFinal ?? false {
+            peers[worker]?.kept.append(report)
+        } else {
+            peers[worker]?.begunParts.insert(
+                AttemptID(job: report.job, item: report.item, attempt: report.attempt))
+        }
         if case .reports(var reports)? = peers[worker]?.up.last {
             reports.append(report)
             peers[worker]?.up.removeLast()
@@ -262,36 +271,5 @@ extension RandomCluster {
         guard let worker = random.pick(workerIDs), let id = random.pick(jobIDs) else { return }
         let low = random.below(20)
         run(.released(worker, id, [low..<(low + random.below(8)), -3..<random.below(3)]))
-    }
-
-    // MARK: The end
-
-    /// All faults are over. Everything must end now.
-    func heal() {
-        for worker in workerIDs { run(.resume(worker)) }
-        let living = peers.values.filter { !$0.isMute }
-        if !living.contains(where: { $0.platform == "odd" }) { join(platform: "odd") }
-        for id in jobIDs { run(.inputEnded(id)) }
-        var rounds = 0
-        while failure == nil, rounds < 300, jobIDs.contains(where: { !(jobs[$0]?.saidEnd ?? true) })
-        {
-            rounds += 1
-            for worker in workerIDs where !(peers[worker]?.isMute ?? true) {
-                while failure == nil, !(peers[worker]?.down ?? []).isEmpty { tell(worker) }
-                let slots = peers[worker]?.machine.machine.runningCount ?? 0
-                for _ in 0..<slots { finish(worker, healed: true) }
-                while failure == nil, !(peers[worker]?.up ?? []).isEmpty { hear(worker) }
-            }
-            for id in jobIDs { acknowledge(id, all: true) }
-            pass(nanoseconds: 500_000_000)
-        }
-        for id in jobIDs {
-            guard let job = jobs[id] else { continue }
-            check(
-                job.saidEnd, "job \(id) does not end: \(String(describing: scheduler.view(of: id)))"
-            )
-            check(job.items.allSatisfy { $0.final != nil }, "job \(id) ended with items left")
-            check(job.ready == job.items.count, "job \(id) is not ready to its end")
-        }
     }
 }

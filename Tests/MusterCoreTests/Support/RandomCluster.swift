@@ -1,7 +1,9 @@
 /// A whole cluster from a seed: the scheduler, real worker machines, and messages between them
 /// that are delayed but stay in order on each connection. Workers crash, fall silent, forge and
 /// repeat reports and release what they do not hold. `JobLedger` follows the effects and is
-/// compared with the scheduler after every command. Random steps are in `RandomCluster+Steps`.
+/// compared with the scheduler after every command. Connections are cut, and the coordinator dies and
+/// starts again with what was recorded: `RandomCluster+Restart`. Random steps are in
+/// `RandomCluster+Steps`, what effects mean to the ledgers in `RandomCluster+Ledger`.
 
 @testable import MusterCore
 @testable import MusterModel
@@ -33,6 +35,12 @@ final class RandomCluster {
         var isMute = false
         /// For repetition.
         var lastReports: [Report] = []
+        /// Final results that it was not told to be recorded.
+        var kept: [Report] = []
+        /// Claimed what it may never have had, and will never answer for it.
+        var hasLied = false
+        /// Parts of these were sent.
+        var begunParts: Set<AttemptID> = []
     }
 
     var random: SeededGenerator
@@ -42,7 +50,22 @@ final class RandomCluster {
     var peers: [WorkerID: Peer] = [:]
     var lastJob: UInt64 = 0
     var lastWorker: UInt32 = 0
-    private(set) var secondLeases = 0
+    /// Workers whose connection was cut.
+    var away: [WorkerID: Peer] = [:]
+    /// What a store would know, and how often a coordinator was started on it.
+    var recorded: [JobID: JobLedger] = [:]
+    var epoch: UInt32 = 1
+    /// Whom restored jobs wait for, and how long.
+    var awaited: Set<WorkerID> = []
+    var awaitedUntil = Instant.zero
+    /// Nothing may be leased.
+    var isHeld = false
+    /// The highest numbers that were leased, and in which epoch.
+    var issued: [AttemptID: (attempt: UInt32, epoch: UInt32)] = [:]
+    /// What the claim at hand must stop; nil once it has.
+    var mustStop: ItemSet?
+    var secondLeases = 0
+    var adoptions = 0
     private(set) var trace: [Effect] = []
     private let keepsTrace: Bool
     /// The costly comparisons come after each so many commands.
@@ -51,7 +74,7 @@ final class RandomCluster {
     /// What went wrong first; nothing happens after it.
     private(set) var failure: String?
     /// Items whose worker was lost in this command and that must go somewhere.
-    private var homeless: Set<AttemptID> = []
+    var homeless: Set<AttemptID> = []
 
     init(seed: UInt64, checksEvery: Int = 1, keepsTrace: Bool = false) {
         self.checksEvery = checksEvery
@@ -75,6 +98,7 @@ final class RandomCluster {
         if keepsTrace { trace += effects }
         for effect in effects { follow(effect, of: command) }
         check(homeless.isEmpty, "\(homeless) went nowhere")
+        check(mustStop == nil, "\(String(describing: mustStop)) was claimed and goes on")
         commands += 1
         if commands % checksEvery == 0 { compare() }
         if let failure { self.failure = "after \(command): \(failure); effects \(effects)" }
@@ -103,7 +127,8 @@ final class RandomCluster {
             jobs[id] = job
         case .itemsArrived(let id, let count, _):
             if jobs[id]?.inputEnded == false {
-                jobs[id]?.items += Array(repeating: ItemLedger(), count: count)
+                let item = ItemLedger(attempt: jobs[id]?.firstAttempt ?? 1)
+                jobs[id]?.items += Array(repeating: item, count: count)
             }
         case .inputEnded(let id): jobs[id]?.inputEnded = true
         case .cancel(let id, let items, _):
@@ -112,7 +137,9 @@ final class RandomCluster {
             jobs[id]?.cancelled.insert(contentsOf: items ?? 0..<job.items.count)
         case .forget(let id): if jobs[id]?.saidEnd ?? false { jobs[id]?.forgotten = true }
         case .delivered(let id, let bytes): jobs[id]?.sentBytes -= bytes
-        case .leave(let worker): lose(worker)
+        case .leave(let worker):
+            awaited.remove(worker)
+            lose(worker)
         case .released(let worker, let id, let ranges):
             for item in (jobs[id]?.items ?? []).indices
             where ranges.contains(where: { $0.contains(item) }) {
@@ -120,9 +147,10 @@ final class RandomCluster {
             }
         case .drain(let worker): peers[worker]?.isDraining = true
         case .resume(let worker): peers[worker]?.isDraining = false
-        case .retry, .join, .heartbeat, .reports, .tick, .restore, .expect, .claim, .claimed,
-            .hold:
-            break
+        case .claim(let worker, let id, let runs): claim(worker, id, runs)
+        case .claimed(let worker): awaited.remove(worker)
+        case .hold(let holds): isHeld = holds
+        case .retry, .join, .heartbeat, .reports, .tick, .restore, .expect: break
         }
     }
 
@@ -144,6 +172,10 @@ final class RandomCluster {
         case .revoke(let worker, let id, let ranges):
             check(holds(worker, id, ranges), "revoked what \(worker) does not hold")
             peers[worker]?.down.append(.revoke(id, ranges))
+        case .stop(let worker, let id, let ranges, _) where mustStop != nil:
+            check(mustStop == ItemSet(ranges), "stopped \(ranges) of a claim")
+            mustStop = nil
+            peers[worker]?.down.append(.stop(id, ranges))
         case .stop(let worker, let id, let ranges, _):
             check(
                 holds(worker, id, ranges) || jobs[id]?.options.speculates ?? false,
@@ -174,129 +206,22 @@ final class RandomCluster {
             check(jobs[id]?.saidEnd == false, "job \(id) ended twice")
             jobs[id]?.saidEnd = true
         case .retire(let worker, let id):
+            if case .claim = command {
+                peers[worker]?.down.append(.retire(id))
+                return
+            }
             check(peers[worker]?.learned.remove(id) != nil, "retired what it did not know")
             peers[worker]?.down.append(.retire(id))
         case .disconnect(let worker):
             check(peers[worker]?.isMute ?? false, "\(worker) was expired without reason")
+            away[worker] = peers[worker]
+            awaited.remove(worker)
             lose(worker)
-        case .adopted: break
+        case .adopted(let worker, let id):
+            check(peers[worker]?.learned.insert(id).inserted ?? false, "adopted it twice")
         case .drained(let worker):
             check(peers[worker]?.isDraining ?? false, "\(worker) was not draining")
             check(scheduler.view(of: worker)?.held == 0, "\(worker) holds items though drained")
         }
-    }
-
-    private func lease(_ worker: WorkerID, _ id: JobID, _ runs: [LeaseRun]) {
-        guard let peer = peers[worker], let job = jobs[id] else {
-            return check(false, "a lease for nobody or of nothing")
-        }
-        check(!peer.isDraining, "a lease for a draining worker")
-        check(!job.stopped && !job.saidEnd, "a lease of a job that is over")
-        check(
-            job.options.platform.map { $0 == peer.platform } ?? true,
-            "a lease for a machine of another kind")
-        for run in runs {
-            for item in run.items {
-                guard job.items.indices.contains(item) else {
-                    return check(false, "a lease of \(item), which has not arrived")
-                }
-                var state = job.items[item]
-                let mostHolders = job.options.speculates ? 1 : 0
-                check(
-                    state.holders.count <= mostHolders && state.holders[worker] == nil
-                        && state.final == nil, "\(item) is leased twice")
-                // A second attempt has a number of its own.
-                if !state.holders.isEmpty {
-                    state.attempt += 1
-                    secondLeases += 1
-                }
-                check(state.attempt == run.attempt, "\(item): attempt \(run.attempt)")
-                check(!job.cancelled.contains(item), "\(item) is leased though cancelled")
-                state.holders[worker] = run.attempt
-                jobs[id]?.items[item] = state
-            }
-        }
-        if peers[worker]?.learned.insert(id).inserted ?? false {
-            let options = job.options
-            peers[worker]?.down.append(
-                .learn(
-                    id,
-                    JobRules(
-                        maxRunning: options.maxPerWorker,
-                        delayNanoseconds: options.delayNanoseconds)))
-        }
-        peers[worker]?.down.append(.lease(id, runs))
-    }
-
-    private func keep(_ report: (worker: WorkerID, report: Report)) {
-        let (worker, report) = report
-        check(
-            report.items.allSatisfy { isLive(report.part($0..<($0 + 1)), worker) },
-            "kept \(report), which is not live")
-        guard failure == nil else { return }
-        jobs[report.job]?.items[report.item].bytes += report.bytes
-        for item in report.items {
-            // Who says something first has it to itself.
-            jobs[report.job]?.items[item].holders = [worker: report.attempt]
-        }
-        guard let state = report.state, state.isFinal else { return }
-        for item in report.items {
-            jobs[report.job]?.items[item].final = state
-            jobs[report.job]?.items[item].holders = [:]
-        }
-    }
-
-    /// A failure of one of two attempts does not count; the other one goes on.
-    private func loseSecond(_ report: Report, _ worker: WorkerID) -> Bool {
-        guard let state = report.state, state.isFinal, state != .succeeded,
-            jobs[report.job]?.items[report.item].holders.count == 2
-        else { return false }
-        jobs[report.job]?.items[report.item].holders[worker] = nil
-        return true
-    }
-
-    private func again(_ id: JobID, _ item: Int, of command: Command) {
-        guard let state = jobs[id]?.items[item] else { return }
-        if case .retry = command {
-            check(state.final != nil && state.final != .succeeded, "retried what did not fail")
-            jobs[id]?.stopped = false
-            jobs[id]?.cancelled.remove(contentsOf: item..<(item + 1))
-            jobs[id]?.saidEnd = false
-        } else {
-            check(state.final == nil, "a final item is tried again")
-            check(
-                !(jobs[id]?.stopped ?? true) && !(jobs[id]?.cancelled.contains(item) ?? true),
-                "a cancelled item is tried again")
-        }
-        jobs[id]?.items[item] = ItemLedger(attempt: state.attempt + 1)
-        homeless.remove(AttemptID(job: id, item: item, attempt: 0))
-    }
-
-    private func conclude(_ id: JobID, _ items: Range<Int>, _ cause: ConcludeCause) {
-        for item in items {
-            guard let state = jobs[id]?.items[item] else { return check(false, "no item \(item)") }
-            check(state.final == nil && state.holders.isEmpty, "\(item) ends twice")
-            jobs[id]?.items[item].final = cause == .cancelled ? .cancelled : .aborted
-            jobs[id]?.items[item].bytes = 0
-            homeless.remove(AttemptID(job: id, item: item, attempt: 0))
-        }
-    }
-
-    private func reports(
-        _ positions: Range<Int>, of command: Command
-    ) -> [(worker: WorkerID, report: Report)] {
-        guard case .reports(let worker, let reports) = command else { return [] }
-        return reports[positions].map { (worker, $0) }
-    }
-
-    func isLive(_ report: Report, _ worker: WorkerID) -> Bool {
-        guard let job = jobs[report.job], !job.forgotten, job.items.indices.contains(report.item)
-        else { return false }
-        let item = job.items[report.item]
-        return item.holders[worker] == report.attempt && item.final == nil
-    }
-
-    private func holds(_ worker: WorkerID, _ id: JobID, _ ranges: [Range<Int>]) -> Bool {
-        ranges.joined().allSatisfy { jobs[id]?.items[$0].holders[worker] != nil }
     }
 }

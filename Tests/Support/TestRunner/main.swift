@@ -32,6 +32,20 @@ struct Context: Codable, Sendable {
     }
 }
 
+/// An item that says in a file that it began: `JOB ITEM ATTEMPT`, counted from 1.
+struct Noted: Codable, Sendable {
+    var x: Int
+    var ledger: String
+
+    func note() {
+        let context = ItemContext.current
+        let line = "\(context?.job ?? 0) \(x) \(context?.attempt ?? 0)\n"
+        let file = open(ledger, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        _ = write(file, line, line.utf8.count)
+        close(file)
+    }
+}
+
 /// Keeps the processor busy without memory or system calls.
 func spin(_ rounds: Int) -> Int {
     var state = UInt64(truncatingIfNeeded: rounds) | 1
@@ -105,6 +119,11 @@ let plain: [RunnerFunction] = [
     .map("sleep") { (milliseconds: Int) throws -> Int in
         usleep(UInt32(clamping: milliseconds * 1000))
         return milliseconds
+    },
+    .map("ledger") { (noted: Noted) throws -> Int in
+        noted.note()
+        usleep(5000)
+        return noted.x
     },
     .map("leak") { (megabytes: Int) throws -> Int in
         let bytes = max(megabytes, 0) << 20

@@ -1,0 +1,92 @@
+// A disk that refuses the coordinator's k-th write or sync, by `strace`: the coordinator stops at
+// once or waits for room, says so, and what it had accepted is there after the next start.
+
+import Glibc
+import Testing
+
+@Suite("A disk that refuses", .serialized)
+struct InjectTests {
+    /// Which calls fail, and how.
+    enum Refusal: String, CaseIterable, CustomTestStringConvertible {
+        case syncFails = "fdatasync:error=EIO"
+        case fullSyncFails = "fsync:error=EIO"
+        case writeFails = "pwrite64:error=EIO"
+        case writeIsFull = "pwrite64:error=ENOSPC"
+
+        var testDescription: String { rawValue }
+        var call: Substring { rawValue.prefix { $0 != ":" } }
+        /// A full disk is no reason to stop.
+        var mayStop: Bool { self != .writeIsFull }
+    }
+
+    private static let count = 12
+    /// More calls than a job this small makes.
+    private static let most = 400
+
+    @Test(
+        "At its k-th call the coordinator stops, and its next start has all that was accepted",
+        .enabled(if: Recovery.stands, "nothing is stored yet"), arguments: Refusal.allCases)
+    func refuses(_ refusal: Refusal) throws {
+        let isWhole = SoakOptions.given != nil
+        for k in isWhole ? Array(1...Self.most) : [1, 2, 3, 5, 9] {
+            guard try Self.strike(refusal, at: k) else {
+                #expect(k > 1, "\(refusal) was never called")
+                return
+            }
+        }
+        #expect(!isWhole, "there are more than \(Self.most) calls")
+    }
+
+    /// Runs a small job on a coordinator whose k-th call fails. False when there are fewer calls.
+    private static func strike(_ refusal: Refusal, at k: Int) throws -> Bool {
+        try Cluster.with(workers: 1) { cluster in
+            let trace = cluster.directory("trace")
+            let log = cluster.directory("coordinator.log")
+            // As its grandchild, so that whoever kills the coordinator kills no mere tracer.
+            let tracer = [
+                "strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", trace, "-e",
+                "trace=\(refusal.call)", "-e", "inject=\(refusal.rawValue):when=\(k)",
+            ]
+            let isReady = (try? cluster.restartCoordinator(before: tracer)) != nil
+            let input = (1...count).flatMap { Array("\($0)\n".utf8) }
+            var accepted: String?
+            if isReady {
+                let submitted = try cluster.start("submit", "echo", input: input)
+                try Self.wait(for: submitted, cluster)
+                accepted = submitted.lineCount > 0 ? submitted.text : nil
+                if accepted != nil, !cluster.coordinator.hasEnded {
+                    try Self.wait(for: try cluster.start("wait", "last"), cluster)
+                }
+            }
+            let wasStruck = File.text(trace).contains("(INJECTED)")
+            if wasStruck && refusal.mayStop {
+                // Of itself, with a reason: no signal. One that never was ready is gone already.
+                let status = isReady ? try cluster.coordinator.finish(seconds: 15).status : 1
+                #expect(status > 0, "k = \(k): \(status)")
+                #expect(File.text(log).contains("rror"), "k = \(k): \(File.text(log))")
+            } else {
+                #expect(isReady, "k = \(k): \(File.text(log))")
+                #expect(!cluster.coordinator.hasEnded, "k = \(k): \(File.text(log))")
+            }
+            try cluster.restartCoordinator()
+            try cluster.waitForWorkers(1)
+            if accepted == nil {
+                let again = try cluster.muster("submit", "echo", input: input)
+                #expect(again.status == 0, "k = \(k): \(again.notes)")
+            }
+            let waited = try cluster.muster("wait", "last", "--timeout", "60s", seconds: 70)
+            #expect(waited.status == 0, "k = \(k): \(waited.notes)")
+            let results = try cluster.muster("results", "last")
+            #expect(results.output == input, "k = \(k): \(results.text) \(results.notes)")
+            return wasStruck
+        }
+    }
+
+    /// Until the program or the coordinator has ended.
+    private static func wait(for child: Child, _ cluster: Cluster) throws {
+        try Monotonic.wait(for: "the end of a program or the coordinator") {
+            child.hasEnded || cluster.coordinator.hasEnded
+        }
+        if !child.hasEnded { child.end() }
+    }
+}
