@@ -55,7 +55,7 @@ extension Coordinator {
         // What may be tried again needs its input again.
         let done = ItemSet(
             outcomes.filter { $0.state == .succeeded || $0.state == .cancelled }.map(\.items))
-        try job.inputs.record(all: job.spec.options.keepsResults || isEnding, final: done)
+        try job.inputs.record(all: all, final: done)
         var changes = job.inputs.takeChanges(of: id) + job.results.takeChanges(of: id)
         changes += try job.digests.takeChanges(of: id)
         for (range, state) in outcomes { changes.append(.outcome(id, range, state)) }
@@ -72,7 +72,8 @@ extension Coordinator {
         }
         job.unrecorded.subtract(final)
         job.committing = final
-        if job.isEndDue && job.unrecorded.isEmpty {
+        let hasInputs = job.inputEnd == .committing || job.inputEnd == .recorded
+        if job.isEndDue && job.unrecorded.isEmpty && (hasInputs || !job.isStreamed) {
             job.isEndDue = false
             job.isEndCommitting = true
             changes.append(.ended(id, at: job.ended))

@@ -91,6 +91,10 @@ final class JobRecord {
         }
     }
 
+    var isStreamed: Bool {
+        if case .stream = spec.input { true } else { false }
+    }
+
     /// Results leave for good with their first delivery.
     var consumes: Bool { !spec.options.keepsResults }
 
