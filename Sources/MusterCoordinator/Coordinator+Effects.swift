@@ -224,14 +224,11 @@ extension Coordinator {
             AuditEvent("job ended", peer: job.user, detail: "job \(id)"))
         // What waits for readers that may come in days does not wait in memory.
         if job.spec.options.keepsResults { try? job.results.record(all: true) }
-        job.isEndRecorded = false
+        // Its end is on disk with its last result, never before: see `gather`.
+        job.isEndRecorded = !recorder.store.isDurable
+        job.isEndDue = recorder.store.isDurable
         recorder.touch(id)
-        recorder.add(.ended(id, at: job.ended))
-        recorder.whenRecorded { [self] in
-            guard job.ended != nil else { return }
-            job.isEndRecorded = true
-            touch(id)
-        }
+        recorder.hurry()
         touch(id)
     }
 }

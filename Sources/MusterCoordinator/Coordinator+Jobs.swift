@@ -178,6 +178,7 @@ extension Coordinator {
             job.ended = ended
         } else {
             job.isEndRecorded = false
+            job.isEndDue = false
             if ended != nil { recorder.add(.ended(job.id, at: nil)) }
             recorder.touch(job.id)
             recorder.hurry()

@@ -51,14 +51,16 @@ extension Coordinator {
         try job.results.record(all: all)
         let inMemory = job.results.inMemory
         let final = job.unrecorded.subtracting(inMemory)
-        try job.inputs.record(all: job.spec.options.keepsResults || isEnding, final: final)
+        let outcomes = scheduler.outcomes(of: id, in: final.ranges.map { $0 })
+        // What may be tried again needs its input again.
+        let done = ItemSet(
+            outcomes.filter { $0.state == .succeeded || $0.state == .cancelled }.map(\.items))
+        try job.inputs.record(all: all, final: done)
         var changes = job.inputs.takeChanges(of: id) + job.results.takeChanges(of: id)
         changes += try job.digests.takeChanges(of: id)
-        for (range, state) in scheduler.outcomes(of: id, in: final.ranges.map { $0 }) {
-            changes.append(.outcome(id, range, state))
-        }
+        for (range, state) in outcomes { changes.append(.outcome(id, range, state)) }
         if case .stream = job.spec.input {
-            let arrived = job.inputs.recordedCount(final: final)
+            let arrived = job.inputs.recordedCount(final: done)
             if arrived > job.gatheredInputs {
                 job.gatheredInputs = arrived
                 changes.append(.arrived(id, count: arrived, bytes: job.inputs.bytes))
@@ -70,8 +72,14 @@ extension Coordinator {
         }
         job.unrecorded.subtract(final)
         job.committing = final
+        let hasInputs = job.inputEnd == .committing || job.inputEnd == .recorded
+        if job.isEndDue && job.unrecorded.isEmpty && (hasInputs || !job.isStreamed) {
+            job.isEndDue = false
+            job.isEndCommitting = true
+            changes.append(.ended(id, at: job.ended))
+        }
         // What stays in memory is looked at again.
-        if !job.unrecorded.isEmpty || job.inputs.count > job.gatheredInputs
+        if !job.unrecorded.isEmpty || job.isEndDue || job.inputs.count > job.gatheredInputs
             || job.inputEnd == .said
         {
             recorder.touch(id)
@@ -105,6 +113,11 @@ extension Coordinator {
                 source.outbox.append(.inputRecorded(job.id, upTo: job.recordedInputs))
                 touch(source)
             }
+        }
+        if job.isEndCommitting {
+            job.isEndCommitting = false
+            // A retry may have come in between.
+            job.isEndRecorded = job.ended != nil && !job.isEndDue
         }
         if job.inputEnd == .committing {
             job.inputEnd = .recorded

@@ -55,6 +55,9 @@ final class JobRecord {
     let recordsFirst: Bool
     /// The end is on disk, where there is one.
     var isEndRecorded = false
+    /// It has ended and no commit has been told so; the commit under way is.
+    var isEndDue = false
+    var isEndCommitting = false
     /// When inputs that are still missing count as lost, if their client does not come back.
     var sourceDue: Scheduled<Void>?
     /// Paid back, but too little for a message yet.
@@ -86,6 +89,10 @@ final class JobRecord {
         case .command(let command):
             commandText = String(command.words.map(\.text).joined(separator: " ").prefix(1000))
         }
+    }
+
+    var isStreamed: Bool {
+        if case .stream = spec.input { true } else { false }
     }
 
     /// Results leave for good with their first delivery.

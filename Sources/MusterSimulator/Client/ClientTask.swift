@@ -255,6 +255,7 @@ final class ClientTask {
             return
         }
         job.retryAsked()
+        check?.forgetUnsuccessful()
         life.ask(.retry(job: id.rawValue, items: nil)) { [weak self] answer in
             guard let self else { return }
             if case .done(let count) = answer, count > 0 { return }

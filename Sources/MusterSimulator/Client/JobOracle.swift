@@ -21,6 +21,8 @@ final class JobOracle {
     private var isCancelled = false
     private(set) var retriesSaid = 0
     private var lostInputs = false
+    /// Another process of its user had some of its results.
+    private(set) var hasLostReader = false
     private(set) var shownUpTo = 0
     private var shownStates: [Int: (state: ItemState, execution: Int?)] = [:]
     /// Of kept jobs: what was delivered must not change.
@@ -45,6 +47,7 @@ final class JobOracle {
 
     func readerDied() {
         if isDone { return }
+        if plan.use == .run { hasLostReader = true }
         if id == nil && isAsked { (isLost, isDone) = (true, true) }
         if plan.isStream && !inputEnded { lostInputs = true }
         if plan.isStream && !isDone { lostInputs = true }

@@ -102,6 +102,14 @@ final class ReaderCheck {
         states[item] = (state, execution)
     }
 
+    /// They run again: what came of them counts no more.
+    func forgetUnsuccessful() {
+        for item in seen.ranges.flatMap({ $0 }) where states[item]?.state != .succeeded {
+            seen.remove(contentsOf: item..<(item + 1))
+            states[item] = nil
+        }
+    }
+
     /// The user has seen them.
     func show(_ items: Range<Int>) {
         for item in items {
@@ -112,7 +120,7 @@ final class ReaderCheck {
 
     /// What the end of the job says must be what has come.
     func judge(_ summary: JobSummary) {
-        guard first == 0 else { return }
+        guard first == 0, !job.hasLostReader else { return }
         var counts: [ItemState: Int] = [:]
         for item in seen.ranges.joined() {
             counts[states[item]?.state ?? .waiting, default: 0] += 1
