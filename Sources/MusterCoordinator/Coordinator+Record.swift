@@ -207,7 +207,7 @@ extension Coordinator {
         try? run(.hold(true))
     }
 
-    /// What a peer is told of an error; nil where the store has failed, which is no peer's fault: the
+    /// What a peer is told of an error; nil where the store failed, which is no peer's fault: the
     /// coordinator ends, and peers come back to the next one.
     func refusal(because error: any Error) -> MusterError? {
         guard let failure = error as? StoreError else {

@@ -28,6 +28,11 @@ struct ImportTests {
             "MusterModel", "MusterRunner", "MusterWire", "MusterTLS", "MusterTransport",
             "MusterWorker", "MusterCoordinator", "MusterStore",
         ],
+        "MusterSimulator": [
+            "MusterModel", "MusterCore", "MusterWire", "MusterTransport", "MusterTLS",
+            "MusterStore",
+            "MusterCoordinator", "MusterWorker", "Muster",
+        ],
         "Examples": ["Muster"],
         "MusterCLI": [
             "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",

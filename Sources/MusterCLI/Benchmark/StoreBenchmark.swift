@@ -1,4 +1,4 @@
-/// What it costs that nothing is lost: the same work on three coordinators, by turns: one whose jobs
+/// What it costs that nothing is lost: one work on three coordinators, by turns: one whose jobs
 /// end with it, one whose state is on a filesystem in memory, and one on the disk of the temporary
 /// directory.
 

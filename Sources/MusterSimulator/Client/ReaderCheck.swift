@@ -129,7 +129,7 @@ final class ReaderCheck {
             .succeeded: summary.succeeded, .failed: summary.failed, .timedOut: summary.timedOut,
             .aborted: summary.aborted,
         ]
-        // What was shown and not recorded before a crash has run again, and may have ended otherwise.
+        // What was shown and not recorded before a crash ran again, and may have ended otherwise.
         if job.cluster.coordinator.hasCrashed && job.plan.use == .run {
             let came = counts.values.reduce(0, +)
             let told = summary.finished - summary.cancelled

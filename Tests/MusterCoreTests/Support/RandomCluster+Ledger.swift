@@ -1,4 +1,4 @@
-/// What leases, kept results and endings mean to the ledgers of a random cluster, and what must have
+/// What leases, kept results and endings mean to the ledgers of a random cluster, what must have
 /// been so before.
 
 @testable import MusterCore

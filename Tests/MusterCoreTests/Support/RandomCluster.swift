@@ -1,7 +1,7 @@
 /// A whole cluster from a seed: the scheduler, real worker machines, and messages between them
 /// that are delayed but stay in order on each connection. Workers crash, fall silent, forge and
 /// repeat reports and release what they do not hold. `JobLedger` follows the effects and is
-/// compared with the scheduler after every command. Connections are cut, and the coordinator dies and
+/// compared with the scheduler after every command. Connections are cut, the coordinator dies and
 /// starts again with what was recorded: `RandomCluster+Restart`. Random steps are in
 /// `RandomCluster+Steps`, what effects mean to the ledgers in `RandomCluster+Ledger`.
 
