@@ -103,10 +103,11 @@ extension ClusterConnection {
     func startDialing() {
         guard let dial else { return }
         Task { [self] in
-            var pauses = RedialPauses()
-            var random = SystemRandomNumberGenerator()
+            var redial = Redial()
             let start = ContinuousClock.now
-            while case .dialing = state.withLockedValue({ $0.phase }) {
+            while true {
+                try? await Task.sleep(for: redial.next())
+                guard case .dialing = state.withLockedValue({ $0.phase }) else { return }
                 do {
                     let (link, welcome) = try await dial()
                     // The loop may be gone as well.
@@ -122,7 +123,6 @@ extension ClusterConnection {
                     loop.execute { [self] in end(error) }
                     return
                 }
-                try? await Task.sleep(for: .nanoseconds(pauses.next(&random)))
             }
         }
     }

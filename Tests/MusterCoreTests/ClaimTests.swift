@@ -9,22 +9,11 @@ import Testing
 struct ClaimTests {
     let worker = WorkerID(50)
 
-    func join(_ h: SchedulerHarness, _ worker: WorkerID, slots: Int = 1) {
-        h.run(.join(worker, slots: slots, claims: true))
-        h.expectNothing()
-    }
-
-    func restore(_ h: SchedulerHarness, items: Int) -> JobID {
-        h.run(.restore(JobID(7), JobOptions(), RestoreTests.items(items)))
-        h.expectNothing()
-        return JobID(7)
-    }
-
     @Test("An item goes on at its old number, and its result counts once")
     func adopted() throws {
         let h = SchedulerHarness()
-        let job = restore(h, items: 2)
-        join(h, worker, slots: 2)
+        let job = h.restore(items: 2)
+        h.joinClaiming(worker, slots: 2)
         h.run(.claim(worker, job, [run(0..<1, attempt: 3)]))
         h.expect(.adopted(worker, job))
         #expect(try h.view(0, of: job).attempt == 3)
@@ -49,7 +38,7 @@ struct ClaimTests {
         for _ in 0..<cuts {
             h.leave(worker)
             h.expect(.again(job, items: 0..<1))
-            join(h, worker)
+            h.joinClaiming(worker)
             h.run(.claim(worker, job, [run(0..<1)]))
             h.expect(.adopted(worker, job))
             h.run(.claimed(worker))
@@ -94,7 +83,7 @@ struct ClaimTests {
         h.leave(worker)
         h.expect(.again(job, items: 0..<1))
         #expect(try h.view(0, of: job).lostAttempts == 2)
-        join(h, worker)
+        h.joinClaiming(worker)
         h.run(.claim(worker, job, [run(0..<1, attempt: 2)]))
         h.expect(.adopted(worker, job))
         #expect(try h.view(0, of: job).lostAttempts == 1)
@@ -116,7 +105,7 @@ struct ClaimTests {
         let other = h.join(slots: 1)
         #expect(h.takeLeases().flatMap(\.items).first == 2)
         let held = h.items(of: job, on: other)
-        join(h, worker)
+        h.joinClaiming(worker)
         h.run(.claim(worker, job, [run(0..<3), run(5..<8, attempt: 4)]))
         h.expect(
             .adopted(worker, job),
@@ -133,7 +122,7 @@ struct ClaimTests {
         h.run(.restore(JobID(8), JobOptions(), RestoreTests.items(0)))
         h.expect(.ended(JobID(8)))
         h.run(.restore(JobID(9), JobOptions(), RestoreTests.items(0, inputEnded: false)))
-        join(h, worker)
+        h.joinClaiming(worker)
         h.run(.claim(worker, JobID(8), [run(0..<1)]))
         h.expect(.retire(worker, JobID(8)))
         h.run(.claim(worker, JobID(99), []))
@@ -155,7 +144,7 @@ struct ClaimTests {
         options.maxPerWorker = 1
         let job = JobID(7)
         h.run(.restore(job, options, RestoreTests.items(6)))
-        join(h, worker)
+        h.joinClaiming(worker)
         h.run(.claim(worker, job, [run(0..<4)]))
         h.expect(.adopted(worker, job))
         h.run(.claimed(worker))
@@ -178,7 +167,7 @@ struct ClaimTests {
             options.retries = 1
             let job = JobID(7)
             h.run(.restore(job, options, RestoreTests.items(1)))
-            join(h, worker)
+            h.joinClaiming(worker)
             h.run(.claim(worker, job, [run(0..<1, attempt: 5)]))
             h.expect(.adopted(worker, job))
             h.run(.claimed(worker))
@@ -200,9 +189,9 @@ struct ClaimTests {
     @Test("Of an item that is claimed twice the first claim counts, by whomever")
     func twice() {
         let h = SchedulerHarness()
-        let job = restore(h, items: 3)
-        join(h, worker)
-        join(h, WorkerID(51))
+        let job = h.restore(items: 3)
+        h.joinClaiming(worker)
+        h.joinClaiming(WorkerID(51))
         h.run(.claim(worker, job, [run(0..<2, attempt: 2), run(1..<3), run(0..<3, attempt: 9)]))
         h.expect(.adopted(worker, job))
         h.run(.claim(worker, job, [run(0..<3)]))
@@ -226,8 +215,8 @@ struct ClaimTests {
     @Test("Impossible items and numbers are nobody's, and huge claims cost nothing")
     func impossible() throws {
         let h = SchedulerHarness()
-        let job = restore(h, items: 1_000_000_000)
-        join(h, worker)
+        let job = h.restore(items: 1_000_000_000)
+        h.joinClaiming(worker)
         h.run(
             .claim(
                 worker, job,

@@ -9,21 +9,10 @@ import Testing
 struct ReturnTests {
     let worker = WorkerID(50)
 
-    func join(_ h: SchedulerHarness, _ worker: WorkerID, slots: Int = 1) {
-        h.run(.join(worker, slots: slots, claims: true))
-        h.expectNothing()
-    }
-
-    func restore(_ h: SchedulerHarness, items: Int) -> JobID {
-        h.run(.restore(JobID(7), JobOptions(), RestoreTests.items(items)))
-        h.expectNothing()
-        return JobID(7)
-    }
-
     @Test("Nothing of a restored job is leased before those who may have it have said so")
     func heldUp() throws {
         let h = SchedulerHarness()
-        let job = restore(h, items: 3)
+        let job = h.restore(items: 3)
         let until = h.now.advanced(byNanoseconds: 3_000_000_000)
         h.run(.expect([WorkerID(50), WorkerID(51), WorkerID(52)], until: until))
         h.expectNothing()
@@ -32,7 +21,7 @@ struct ReturnTests {
         // New jobs do not wait.
         let new = h.submit(items: 1)
         h.expect(.lease(early, new, [run(0..<1)]))
-        for id in [WorkerID(50), WorkerID(51)] { join(h, id) }
+        for id in [WorkerID(50), WorkerID(51)] { h.joinClaiming(id) }
         h.run(.claim(WorkerID(50), job, [run(1..<2)]))
         h.expect(.adopted(WorkerID(50), job))
         h.run(.claimed(WorkerID(50)))
@@ -53,10 +42,10 @@ struct ReturnTests {
         let late = Instant(nanoseconds: .max)
         h.run(.expect([], until: late))
         h.run(.expect([worker], until: late))
-        let job = restore(h, items: 1)
+        let job = h.restore(items: 1)
         h.join(slots: 1)
         h.expectNothing()
-        join(h, worker)
+        h.joinClaiming(worker)
         h.run(.claimed(worker))
         #expect(h.takeLeases().flatMap(\.items) == [0])
         h.run(.expect([worker], until: late))
@@ -68,8 +57,8 @@ struct ReturnTests {
     @Test("A draining worker that comes back gives back what it has not begun, then it is drained")
     func draining() {
         let h = SchedulerHarness()
-        let job = restore(h, items: 2)
-        join(h, worker)
+        let job = h.restore(items: 2)
+        h.joinClaiming(worker)
         h.run(.drain(worker))
         h.expectNothing()
         h.run(.claim(worker, job, [run(0..<2)]))
@@ -89,7 +78,7 @@ struct ReturnTests {
         options.speculates = true
         let job = JobID(7)
         h.run(.restore(job, options, RestoreTests.items(9)))
-        join(h, worker, slots: 9)
+        h.joinClaiming(worker, slots: 9)
         h.ignoringEffects {
             h.run(.claim(worker, job, [run(0..<1)]))
             h.run(.claimed(worker))

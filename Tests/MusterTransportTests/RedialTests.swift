@@ -1,5 +1,6 @@
 // When a lost coordinator is tried again.
 
+import MusterModel
 import MusterTransport
 import Testing
 
@@ -11,6 +12,7 @@ struct RedialTests {
         #expect(redial.isFirst)
         #expect(redial.next() == .zero)
         #expect(!redial.isFirst)
+        #expect(Limits.redialLeastNanoseconds == 50_000_000)
         var most = Duration.milliseconds(50)
         for _ in 0..<12 {
             let pause = redial.next()

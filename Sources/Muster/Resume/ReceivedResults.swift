@@ -2,11 +2,12 @@
 /// nothing twice: results as they come in, the words of an `attach` out. It need not know whether
 /// the job is ordered: of ordered ones the coordinator reads `next`, of others `has`.
 
+import MusterModel
 package import MusterWire
 
 package struct ReceivedResults: Hashable, Sendable {
-    /// Items that have come whole.
-    package private(set) var has = ItemRanges()
+    /// Items that have come whole; ascending, as `ItemRanges` keeps them.
+    package private(set) var has: [Range<Int>] = []
     /// The item of which pieces have come, or the one behind the last that came whole.
     package private(set) var next: Int
     /// Pieces of `next`, all of `attempt`; 0 = none.
@@ -33,14 +34,14 @@ package struct ReceivedResults: Hashable, Sendable {
             pieces = isNextPiece ? pieces + 1 : 1
             (next, attempt) = (record.item, record.attempt)
         } else {
-            has.insert(record.item..<record.item + 1)
+            ItemRanges.insert(record.item..<record.item + 1, into: &has)
             (next, pieces, attempt) = (record.item + 1, 0, 0)
         }
     }
 
     package mutating func take(_ run: ValueRun) {
         bytes += run.encodedBytes
-        has.insert(run.items)
+        ItemRanges.insert(run.items, into: &has)
         (next, pieces, attempt) = (run.items.upperBound, 0, 0)
     }
 
@@ -64,14 +65,14 @@ package struct ReceivedResults: Hashable, Sendable {
     /// but for the one of which pieces have.
     /// - Parameter skips: only some items were asked for, which come in order.
     package func firstItem(skips: Bool) -> Int {
-        guard pieces == 0, !skips, has.ranges.count > 1 else { return next }
-        return has.ranges.first { $0.lowerBound == first }?.upperBound ?? first
+        guard pieces == 0, !skips, has.count > 1 else { return next }
+        return has.first { $0.lowerBound == first }?.upperBound ?? first
     }
 
     /// What a coordinator is to be told.
     package func resumption(feeds: Bool) -> Resumption {
         Resumption(
-            feeds: feeds, has: has.ranges.map { ItemSpan(from: $0.lowerBound, to: $0.upperBound) },
+            feeds: feeds, has: has.map { ItemSpan(from: $0.lowerBound, to: $0.upperBound) },
             pieces: pieces, attempt: attempt)
     }
 }

@@ -17,7 +17,7 @@ final class ClientLife: LinkDelegate, @unchecked Sendable {
     private var requests: [UInt64: (ControlResponse) -> Void] = [:]
     private var lastRequest: UInt64 = 0
     private var early: [(job: JobID, message: Message)] = []
-    private var pauses = RedialPauses()
+    private var redialling = Redial()
 
     init(_ client: SimulatedClient) {
         self.client = client
@@ -48,14 +48,14 @@ final class ClientLife: LinkDelegate, @unchecked Sendable {
             end?.close()
             return redial()
         }
-        pauses = RedialPauses()
+        redialling = Redial()
         link = end
         end.start(delegate: self, on: loop)
         for task in tasks { task.connected() }
     }
 
     private func redial() {
-        let wait = pauses.next(&world.random)
+        let wait = redialling.next(&world.random).wholeNanoseconds
         world.at(world.now + wait, on: loop) { [weak self] in self?.dial() }
     }
 
@@ -69,7 +69,7 @@ final class ClientLife: LinkDelegate, @unchecked Sendable {
         requests = [:]
         early = []
         for task in tasks { task.cut() }
-        world.at(world.now, on: loop) { [weak self] in self?.dial() }
+        redial()
     }
 
     func writable(on _: any Link) {}

@@ -2,8 +2,10 @@
 /// makes in a second, what it keeps in memory, how near the whole comes to the ideal, how long the
 /// loss of a tenth of the workers is felt. `ScaleReport.swift` makes a table of it.
 
+import Glibc
 import MusterCore
 import MusterModel
+import MusterWorker
 
 struct ScalePlan {
     var name: String
@@ -27,7 +29,7 @@ struct ScalePlan {
 final class ScaleRun {
     let plan: ScalePlan
     var now: Int64 = 1_000_000_000
-    private var heap = ScaleHeap()
+    private var queue = ScaleQueue()
     private var scheduler: Scheduler
     private var machines: [WorkerMachine] = []
     private var isLost: [Bool] = []
@@ -57,7 +59,7 @@ final class ScaleRun {
         for worker in 0..<plan.workers {
             machines.append(WorkerMachine(slots: plan.slots))
             decide(.join(WorkerID(UInt32(worker + 1)), slots: plan.slots))
-            heap.push(now + random.nanoseconds(0...Limits.heartbeatNanoseconds), .beat, worker, 0)
+            queue.push(now + random.nanoseconds(0...Limits.heartbeatNanoseconds), .beat, worker, 0)
         }
         isLost = Array(repeating: false, count: plan.workers)
         gathered = Array(repeating: [], count: plan.workers)
@@ -65,22 +67,22 @@ final class ScaleRun {
         learned = isLost
         let began = now
         if plan.lossShare > 0 {
-            heap.push(now + Int64(plan.idealNanoseconds / 2), .lose, 0, 0)
+            queue.push(now + Int64(plan.idealNanoseconds / 2), .lose, 0, 0)
         }
         decide(.submit(job, options, count: plan.items))
-        while result.ended == nil, let event = heap.pop() {
+        while result.ended == nil, let event = queue.pop() {
             now = event.time
             happen(event)
         }
         result.simulatedSeconds = Double((result.ended ?? now) - began) / 1e9
         result.efficiency = plan.idealNanoseconds / 1e9 / result.simulatedSeconds
         result.wallSeconds = Campaign.seconds() - start
-        result.residentBytes = ScaleResult.resident()
+        result.residentBytes = ProcessMemory.resident(of: getpid()) ?? 0
         result.problems = scheduler.violations()
         return result
     }
 
-    private func happen(_ event: ScaleHeap.Event) {
+    private func happen(_ event: ScaleQueue.Event) {
         let worker = Int(event.worker)
         switch event.kind {
         case .slot:
@@ -104,7 +106,7 @@ final class ScaleRun {
             guard !isLost[worker] else { return }
             result.messages += 2
             decide(.heartbeat(WorkerID(UInt32(worker + 1))))
-            heap.push(now + Limits.heartbeatNanoseconds, .beat, worker, 0)
+            queue.push(now + Limits.heartbeatNanoseconds, .beat, worker, 0)
         case .lose: lose()
         case .gone:
             decide(.leave(WorkerID(UInt32(worker + 1))))
@@ -142,13 +144,13 @@ final class ScaleRun {
         }
         guard let due = scheduler.nextDeadline?.nanoseconds, due < tickAt else { return }
         tickAt = due
-        heap.push(max(due, now), .tick, 0, 0)
+        queue.push(max(due, now), .tick, 0, 0)
     }
 
     private func post(_ command: WorkerMachine.Command, to worker: WorkerID) {
         lastMail += 1
         mail[lastMail] = command
-        heap.push(now + plan.delay, .mail, Int(worker.rawValue) - 1, lastMail)
+        queue.push(now + plan.delay, .mail, Int(worker.rawValue) - 1, lastMail)
     }
 
     // MARK: Workers
@@ -171,7 +173,7 @@ final class ScaleRun {
                     result.networkBytes += 17 + 16 * ranges.count
                     lastMail += 1
                     mail[lastMail] = .revoke(job, ranges)
-                    heap.push(now + plan.delay, .released, worker, lastMail)
+                    queue.push(now + plan.delay, .released, worker, lastMail)
                 case .kill, .forget: break
                 }
             }
@@ -181,7 +183,7 @@ final class ScaleRun {
     private func begin(_ worker: Int, _ slot: Int, _ chunk: Chunk) {
         let each = Double(plan.itemNanoseconds) * (0.9 + 0.2 * random.unit())
         let time = Int64(each * Double(chunk.items.count))
-        heap.push(now + time, .slot, worker, slot << 40 | Int(chunk.serial & 0xff_ffff_ffff))
+        queue.push(now + time, .slot, worker, slot << 40 | Int(chunk.serial & 0xff_ffff_ffff))
         chunks[worker << 13 | slot] = (chunk, now)
     }
     private var chunks: [Int: (chunk: Chunk, began: Int64)] = [:]
@@ -198,7 +200,7 @@ final class ScaleRun {
         result.networkBytes += 48 + 8 * chunk.items.count
         if !isGathering[worker] {
             isGathering[worker] = true
-            heap.push(now + Limits.reportDelayNanoseconds + plan.delay, .report, worker, 0)
+            queue.push(now + Limits.reportDelayNanoseconds + plan.delay, .report, worker, 0)
         }
         step(
             worker,
@@ -231,7 +233,7 @@ final class ScaleRun {
         for worker in 0..<count {
             isLost[worker] = true
             // Their machines' kernels say so, one by one.
-            heap.push(now + random.nanoseconds(0...100_000_000), .gone, worker, 0)
+            queue.push(now + random.nanoseconds(0...100_000_000), .gone, worker, 0)
         }
     }
 

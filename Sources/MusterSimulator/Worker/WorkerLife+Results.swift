@@ -111,31 +111,7 @@ extension WorkerLife {
     func claim() {
         outbox = Outbox()
         kept.startOver()
-        link?.send(.claim(claims()))
-    }
-
-    private func claims() -> [Claim] {
-        var held = kept.items
-        for (job, runs) in machine.held {
-            for run in runs {
-                held[job, default: [:]][run.attempt, default: ItemSet()].insert(
-                    contentsOf: run.items)
-            }
-        }
-        for job in held.keys where jobs[job] == nil { kept.forget(job) }
-        return jobs.keys.sorted().map { job in
-            var runs: [LeaseRun] = []
-            var named = ItemSet()
-            for (attempt, items) in (held[job] ?? [:]).sorted(by: { $0.key > $1.key }) {
-                for range in items.subtracting(named).ranges {
-                    runs.append(LeaseRun(items: range, attempt: attempt))
-                }
-                named.formUnion(items)
-                kept.recorded(job, Array(items.ranges), below: attempt)
-            }
-            runs.sort { $0.items.lowerBound < $1.items.lowerBound }
-            return Claim(job: job, runs: runs)
-        }
+        link?.send(.claim(kept.claims(of: jobs.keys, held: machine.held)))
     }
 
     /// An item of which a part has left runs again elsewhere: here it is stopped.

@@ -97,34 +97,10 @@ extension WorkerAgent {
         for digest in files.askAgain() { link.send(.wanted(digest)) }
     }
 
-    /// All jobs that are known here, each with the items that it holds. No item is named twice: of
-    /// two attempts the older one counts no more.
+    /// All jobs that are known here, each with the items that it holds.
     private func claims() -> [Claim] {
         for seat in seats { tellEnded(seat) }
-        var held = kept.items
-        for (job, runs) in machine.held {
-            for run in runs {
-                held[job, default: [:]][run.attempt, default: ItemSet()].insert(
-                    contentsOf: run.items)
-            }
-        }
-        for job in held.keys where jobs[job] == nil { kept.forget(job) }
-        return jobs.values.sorted { $0.id < $1.id }.map { job in
-            for (item, attempt) in job.void {
-                held[job.id]?[attempt]?.remove(contentsOf: item..<(item + 1))
-            }
-            var runs: [LeaseRun] = []
-            var named = ItemSet()
-            for (attempt, items) in (held[job.id] ?? [:]).sorted(by: { $0.key > $1.key }) {
-                for range in items.subtracting(named).ranges {
-                    runs.append(LeaseRun(items: range, attempt: attempt))
-                }
-                named.formUnion(items)
-                kept.recorded(job.id, Array(items.ranges), below: attempt)
-            }
-            runs.sort { $0.items.lowerBound < $1.items.lowerBound }
-            return Claim(job: job.id, runs: runs)
-        }
+        return kept.claims(of: jobs.keys, held: machine.held) { jobs[$0]?.void ?? [:] }
     }
 
     /// Parts that came while nobody was connected, of items that still run.

@@ -1,11 +1,11 @@
 /// How much memory a runner holds. In: its private directory and the nursery above it. Out: its
 /// process number and resident size, from /proc.
 
-import Glibc
+package import Glibc
 
-enum ProcessMemory {
+package enum ProcessMemory {
     /// Resident bytes; nil where there is no such process.
-    static func resident(of pid: pid_t) -> Int? {
+    package static func resident(of pid: pid_t) -> Int? {
         guard let text = readSmallFile("/proc/\(pid)/statm", limit: 256) else { return nil }
         let words = text.split(separator: " ")
         guard words.count > 1, let pages = Int(words[1]) else { return nil }
