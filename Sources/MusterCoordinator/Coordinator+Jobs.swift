@@ -76,7 +76,7 @@ extension Coordinator {
 
     /// The session sends the job's inputs from now on, if they have not ended.
     func takeSource(_ job: JobRecord, _ session: ClientSession) {
-        guard case .stream = job.spec.input else { return }
+        guard job.isStreamed else { return }
         guard scheduler.view(of: job.id)?.inputEnded != true else {
             job.lastSource = session
             if job.inputEnd == .recorded { sayInputsRecorded(job.id, to: session) }

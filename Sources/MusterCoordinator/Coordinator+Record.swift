@@ -42,7 +42,9 @@ extension Coordinator {
     /// Everything about one job that no commit knows yet. What its reader may take in a moment
     /// stays in memory until the next look.
     private func gather(_ id: JobID) throws -> [StoreChange] {
+        jobsWithoutSpace.remove(id)
         guard let job = jobs[id] else { return [] }
+        defer { if job.lacksSpace { jobsWithoutSpace.insert(id) } }
         guard recorder.store.isDurable else {
             if job.lacksSpace { try job.results.record(all: true) }
             return job.inputs.takeChanges(of: id) + job.results.takeChanges(of: id)
@@ -59,7 +61,7 @@ extension Coordinator {
         var changes = job.inputs.takeChanges(of: id) + job.results.takeChanges(of: id)
         changes += try job.digests.takeChanges(of: id)
         for (range, state) in outcomes { changes.append(.outcome(id, range, state)) }
-        if case .stream = job.spec.input {
+        if job.isStreamed {
             let arrived = job.inputs.recordedCount(final: done)
             if arrived > job.gatheredInputs {
                 job.gatheredInputs = arrived
@@ -178,14 +180,13 @@ extension Coordinator {
 
     /// Jobs say themselves when the disk has no room for them; nothing is leased until it has.
     private func noteSpace() {
-        let full = jobs.values.filter(\.lacksSpace).map(\.id).sorted()
-        if full.isEmpty {
+        if jobsWithoutSpace.isEmpty {
             guard isHeldForSpace else { return }
             isHeldForSpace = false
             try? run(.hold(false))
             configuration.audit(AuditEvent("disk has room", peer: ""))
         } else {
-            for id in full { recorder.touch(id) }
+            for id in jobsWithoutSpace { recorder.touch(id) }
             holdForSpace(path: configuration.stateDirectory, needed: 0)
             recorder.schedule(Limits.fullDiskRetryNanoseconds) { [weak self] in
                 self?.turn { $0.record() }

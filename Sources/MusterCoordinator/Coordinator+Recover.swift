@@ -74,11 +74,11 @@ extension Coordinator {
         if !items.inputEnded { sourceGone(id, forGood: false) }
     }
 
-    /// Numbers of an earlier epoch are not given again: each epoch has its own thousand.
+    /// Numbers of an earlier epoch are not given again.
     private var firstAttempt: UInt32 {
-        UInt32(
-            clamping: (recorder.store.epoch - 1).multipliedReportingOverflow(by: 1000).partialValue)
-            &+ 1
+        let perEpoch = Limits.attemptsPerEpoch
+        let before = min(recorder.store.epoch - 1, UInt64(UInt32.max / perEpoch) - 1)
+        return UInt32(before) * perEpoch + 1
     }
 
     /// When retention began, by the monotonic clock: as long ago as the wall clock says, if that

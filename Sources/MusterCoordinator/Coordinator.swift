@@ -52,6 +52,8 @@ package final class Coordinator: @unchecked Sendable {
     /// Jobs by the names that their submitters gave them.
     var keys: [SubmitKey: JobID] = [:]
     let recorder: Recorder
+    /// Jobs that wait for room on the disk.
+    var jobsWithoutSpace: Set<JobID> = []
     /// The disk is full: nothing is leased.
     var isHeldForSpace = false
     /// Final items that wait again do so because somebody asked for it.

@@ -53,14 +53,14 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
     private func handle(_ message: Message, _ coordinator: Coordinator) throws {
         switch message {
         case .request(let id, let request):
-            do {
-                try self.answer(request, coordinator) { [self] answer in
-                    outbox.append(.response(id, answer))
-                    coordinator.touch(self)
-                }
-            } catch let error as MusterError {
-                outbox.append(.response(id, .failed(error)))
+            let say = { [self] (answer: ControlResponse) in
+                outbox.append(.response(id, answer))
                 coordinator.touch(self)
+            }
+            do {
+                try answer(request, coordinator, say)
+            } catch let error as MusterError {
+                say(.failed(error))
             }
         case .items(let job, let batch):
             try requireSource(job)

@@ -123,7 +123,7 @@ final class ResultReader {
         let isFinal = asCompleted || item < job.readable
         let pieces = isFinal ? try job.results.pieces(of: item) ?? [] : job.results.parts(of: item)
         // A result in pieces is sent when no crash can put another one in the place of its rest.
-        if isFinal && pieces.count > 1 && piecesSent == 0 && job.mustBeRecorded(item) {
+        if isFinal && pieces.count > 1 && piecesSent == 0 && job.isUnrecorded(item) {
             return false
         }
         while piecesSent < pieces.count {

@@ -114,12 +114,10 @@ final class JobRecord {
     /// Results of all items below may be sent.
     var readable: Int { recordsFirst ? recorded : ready }
 
+    /// The item is final, and not on disk.
     func isUnrecorded(_ item: Int) -> Bool {
         unrecorded.contains(item) || committing.contains(item)
     }
-
-    /// Whether the item's result may only be sent after the next commit.
-    func mustBeRecorded(_ item: Int) -> Bool { isUnrecorded(item) }
 
     /// The command as people wrote it, cut to what a list can show: it is in every summary.
     let commandText: String

@@ -36,7 +36,6 @@ extension ResultStore {
             lacksSpace = true
         }
         older = ItemSet()
-        if all { return }
         for item in fresh.keys.sorted() { older.insert(contentsOf: item..<(item + 1)) }
     }
 
@@ -115,10 +114,10 @@ extension ResultStore {
         }
     }
 
-    /// Items whose results would be lost with this process.
+    /// Items whose results would be lost with this process, right after `record`.
     var inMemory: ItemSet {
         var items = unnamedItems
-        for item in fresh.keys.sorted() { items.insert(contentsOf: item..<(item + 1)) }
+        items.formUnion(older)
         values.addInMemory(to: &items)
         return items
     }

@@ -46,6 +46,8 @@ struct ResultStore {
     private var recent: (items: Range<Int>, records: [ByteBuffer])?
 
     // What the next commit hears of; see `ResultStore+Recording.swift`.
+
+    /// Those of `fresh` that were here at the last recording.
     var older = ItemSet()
     var unnamedItems = ItemSet()
     var unnamed: [StoredBlock] = []
