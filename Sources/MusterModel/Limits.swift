@@ -106,9 +106,10 @@ package enum Limits {
     /// Inputs that a vanished client has yet to send count as lost after this.
     package static let clientReturnNanoseconds: Int64 = 60_000_000_000
 
-    /// Attempt numbers of an item that an epoch of a coordinator has for itself, so that a number is
-    /// never given twice without a write for each lease: far more than an item is tried.
+    /// Attempt numbers of an item that each epoch of a coordinator has for itself, so that none is
+    /// given twice without a write for each lease: far more than an item is tried.
     package static let attemptsPerEpoch: UInt32 = 1000
+
     /// A failed item waits at most so long for another worker than the one it failed on.
     package static let retryElsewhereNanoseconds: Int64 = 500_000_000
     /// No item counts as unusually long before it has run for so long (`--speculate`): far above
