@@ -180,6 +180,9 @@ final class OpeningHandler: ChannelInboundHandler, PlaintextTarget {
     static func readable(_ error: any Error) -> MusterError {
         switch error {
         case let error as MusterError: error
+        // People read it each time that a coordinator or a worker dies.
+        case let error as TLSError where error.code == .truncated:
+            MusterError(.unreachable, "the connection broke off")
         case let error as TLSError:
             MusterError(error.mayRetry ? .unreachable : .authentication, error.description)
         default: MusterError(.unreachable, "\(error)")
