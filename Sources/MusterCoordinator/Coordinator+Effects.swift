@@ -217,7 +217,8 @@ extension Coordinator {
     }
 
     private func ended(_ id: JobID) {
-        guard let job = jobs[id] else { return }
+        // Of a restored job the end may be known.
+        guard let job = jobs[id], job.ended == nil else { return }
         job.ended = configuration.wallClock()
         job.endedAt = now
         configuration.audit(

@@ -230,7 +230,7 @@ final class Bench: Sendable {
 
     init(
         in given: TemporaryDirectory? = nil, takesPaths: Bool = false,
-        fileCacheBytes: Int = Limits.fileCacheBytes
+        fileCacheBytes: Int = Limits.fileCacheBytes, store: (any Store)? = nil
     ) throws {
         let directory = try given ?? TemporaryDirectory()
         let events = events
@@ -243,7 +243,7 @@ final class Bench: Sendable {
                 takesPaths: takesPaths, fileCacheBytes: fileCacheBytes,
                 audit: { event in events.withLockedValue { $0.append(event) } },
                 wallClock: { CoordinatorServer.wallClock() }),
-            store: VolatileStore(directory: directory.path))
+            store: store ?? VolatileStore(directory: directory.path))
     }
 
     var audited: [AuditEvent] { events.withLockedValue { $0 } }
@@ -267,7 +267,8 @@ final class Bench: Sendable {
     func worker(_ name: String = "w1", slots: Int = 4) async throws -> ScriptedPeer {
         let hello = Hello(worker: WorkerHello(slots: slots, containment: "none"))
         let peer = connect(.worker, name, hello)
-        _ = try await peer.welcomed()
+        let welcome = try await peer.welcomed()
+        if welcome.records { peer.send(.claim([])) }
         return peer
     }
 
