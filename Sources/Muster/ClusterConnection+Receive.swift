@@ -33,6 +33,7 @@ extension ClusterConnection {
             case .inputRecorded(let job, let item): recorded(job, upTo: item)
             case .workerName(let worker, let name):
                 state.withLockedValue { $0.names[worker] = name }
+            case .heartbeat(let count): state.withLockedValue { $0.pulse.echoed(count) }
             case .refused(let error): end(error)
             case .bye(let reason): cut(MusterError(.unreachable, reason), on: link)
             default:

@@ -174,6 +174,7 @@ extension ClusterConnection {
         guard let asked else { return link.close() }
         sender.connect(link)
         link.start(delegate: self, on: loop)
+        startPulse(over: link)
         for (id, request) in asked { link.send(.request(id, request)) }
         if asked.isEmpty { sayAgain() }
     }

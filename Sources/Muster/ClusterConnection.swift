@@ -57,6 +57,7 @@ package final class ClusterConnection: LinkDelegate {
         var recordWaiters: [JobID: [EventLoopPromise<Void>]] = [:]
         var closeWaiters: [EventLoopPromise<Void>] = []
         var onNews: (@Sendable (ConnectionNews) -> Void)?
+        var pulse = Pulse()
         /// The loss was said, so its end is to be said, too.
         var saidLost = false
 
@@ -108,6 +109,7 @@ package final class ClusterConnection: LinkDelegate {
         state = NIOLockedValueBox(State(phase: .open(link), welcome: welcome))
         sender = FileSender(link: link, loop: loop)
         link.start(delegate: self, on: loop)
+        startPulse(over: link)
     }
 
     package var welcome: Welcome { state.withLockedValue { $0.welcome } }

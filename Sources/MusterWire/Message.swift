@@ -33,7 +33,7 @@ package enum Message: Sendable {
     case progress(JobSummary)
     case jobEnded(JobSummary)
     case workerName(WorkerID, String)
-    /// Worker → coordinator, and its echo.
+    /// Worker or client → coordinator, and its echo.
     case heartbeat(UInt64)
     /// Worker → coordinator: it wants to leave; lease nothing more.
     case drain

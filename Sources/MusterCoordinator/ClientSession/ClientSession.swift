@@ -74,6 +74,9 @@ final class ClientSession: LinkDelegate, @unchecked Sendable {
         case .file(let part):
             try require(.client, .admin, to: "send files")
             try coordinator.take(part, from: self)
+        case .heartbeat(let count):
+            outbox.append(.heartbeat(count))
+            coordinator.touch(self)
         case .resultsCredit(let job, let bytes):
             guard let reader = readers[job] else { return }
             coordinator.acknowledge(bytes, by: reader)

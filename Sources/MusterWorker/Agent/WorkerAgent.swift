@@ -43,7 +43,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
     /// Seats with launches or endings that have not been passed on.
     var unflushed: Set<Int> = []
     var timer: (due: Instant, task: Scheduled<Void>)?
-    var pulse: WorkerPulse
+    var pulse: Pulse
     var serving: EventLoopPromise<End>?
     /// Ends the lease of a connection that was cut; nil while there is one.
     var apart: Scheduled<Void>?
@@ -62,7 +62,7 @@ package final class WorkerAgent: LinkDelegate, @unchecked Sendable {
         self.files = JobFiles(
             path: configuration.fileCache, limit: configuration.fileCacheBytes)
         self.machine = WorkerMachine(slots: configuration.slots)
-        self.pulse = WorkerPulse(leaseNanoseconds: configuration.leaseNanoseconds)
+        self.pulse = Pulse(leaseNanoseconds: configuration.leaseNanoseconds)
         self.seats = (0..<machine.slotCount).map { SlotSeat(index: $0) }
         runners = RunnerPool(loop: loop, nursery: nursery, configuration: configuration)
         runners.owner = self

@@ -96,12 +96,15 @@ extension EndToEnd {
 
         @Test(
             "Of a client: it comes back by itself and goes on where it was",
-            // Without halfCoordinator: who only listens does not notice when nobody is there.
-            arguments: [Trouble.cuts, .flips, .halfMember, .heldUp, .swallowed])
+            arguments: [
+                Trouble.cuts, .flips, .halfMember, .halfCoordinator, .heldUp, .swallowed,
+            ])
         func client(_ trouble: Trouble) throws {
             try Self.withFarClient { cluster, proxy in
                 var strikes = 0
-                try Self.check(cluster, count: 1200, ["run", "--cluster", "far"]) {
+                try Self.check(
+                    cluster, count: 1200, ["run", "--cluster", "far"], after: proxy.heal
+                ) {
                     strikes += 1
                     // What holds on is over after three seconds, and again for three.
                     if strikes % 12 < 6 { trouble.strike(proxy) } else { proxy.heal() }
@@ -121,7 +124,8 @@ extension EndToEnd {
 
         /// Runs a job, strikes every half second from its first output on, and compares.
         private static func check(
-            _ cluster: Cluster, count: Int, _ verb: [String], strike: () throws -> Void
+            _ cluster: Cluster, count: Int, _ verb: [String], after: () -> Void = {},
+            strike: () throws -> Void
         ) throws {
             let run = try Child(
                 ([Shell.muster] + verb + command).map { Array($0.utf8) },
@@ -142,6 +146,8 @@ extension EndToEnd {
                 try strike()
             }
             let ended = try run.finish()
+            // What is asked now may take the same way.
+            after()
             #expect(ended.status == 0, "\(ended.notes)")
             #expect(File.equal(ended.output, outputs(count)))
             let summary = try cluster.summary()
