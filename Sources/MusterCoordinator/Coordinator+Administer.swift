@@ -45,7 +45,7 @@ extension Coordinator {
                 throw MusterError(
                     .conflict,
                     "\(running.count) jobs are not over (\(list)); `muster wait` for them, or "
-                        + "`muster coordinator stop --force` to end them")
+                        + "`muster coordinator stop --force`: they go on when it is started again")
             }
             audit("stop", session.link.peer)
             let administrator = try admin()

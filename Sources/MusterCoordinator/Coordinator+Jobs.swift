@@ -1,5 +1,5 @@
-/// Jobs' verbs: submit, feed, attach, cancel, retry, remove; and what happens to jobs when their
-/// clients and workers go.
+/// Jobs' verbs: submit, feed, cancel, retry, remove; and what happens to jobs when their clients
+/// go. Reading is in `Coordinator+Readers.swift`, what workers say in `Coordinator+Workers.swift`.
 
 import MusterCore
 import MusterModel

@@ -142,7 +142,7 @@ struct CoordinatorStop: AsyncParsableCommand {
             _ = try await connection.request(.stopCoordinator(force: force))
         } catch let error as MusterError where error.code == .conflict && isatty(0) == 1 {
             Output.note(error.message)
-            Output.write(Array("End it with its jobs? [y/N] ".utf8), to: 2)
+            Output.write(Array("End it all the same? [y/N] ".utf8), to: 2)
             guard readLine()?.lowercased().hasPrefix("y") ?? false else { throw ExitStatus(1) }
             _ = try await connection.request(.stopCoordinator(force: true))
         }
