@@ -100,10 +100,13 @@ package final class Coordinator: @unchecked Sendable {
     }
 
     private func finishTurn() {
+        // After a failed write nobody knows what is whole: nothing that came of this turn is said.
+        guard !hasFailed else { return }
         pumpTouched()
         recordWhatIsDue()
         // An embedded cluster's commit is over at once.
         pumpTouched()
+        guard !hasFailed else { return }
         for (_, session) in touchedWorkers.sorted(by: { $0.key < $1.key }) {
             session.sayFreed()
             session.outbox.flush(to: session.link)
