@@ -96,7 +96,8 @@ extension Coordinator {
         for reader in job.readers {
             touch(reader.session)
             do {
-                try reader.pump(&reader.session.outbox) { workerNames[$0] }
+                let hasMore = try reader.pump(&reader.session.outbox) { workerNames[$0] }
+                if hasMore { pumpAgain(job.id) }
             } catch {
                 guard let refusal = refusal(because: error) else { return }
                 refuse(reader.session, refusal)

@@ -74,6 +74,7 @@ package final class Coordinator: @unchecked Sendable {
     private var touchedClients: [UInt64: ClientSession] = [:]
     private var touchedWorkers: [WorkerID: WorkerSession] = [:]
     private var touchedJobs: Set<JobID> = []
+    private var waitingToPump: Set<JobID> = []
     private var turnDepth = 0
     private var deadline: (at: Instant, task: Scheduled<Void>)?
     private var progressTask: RepeatedTask?
@@ -124,6 +125,19 @@ package final class Coordinator: @unchecked Sendable {
             let ids = touchedJobs.sorted()
             touchedJobs = []
             for id in ids { if let job = jobs[id] { pump(job) } }
+        }
+    }
+
+    /// The job's readers could have more than one turn should take: the rest follows in turns of
+    /// its own, so that the first of it is on its way and others have their turns between.
+    func pumpAgain(_ job: JobID) {
+        guard waitingToPump.insert(job).inserted, waitingToPump.count == 1 else { return }
+        loop.execute { [weak self] in
+            self?.turn { coordinator in
+                let waiting = coordinator.waitingToPump
+                coordinator.waitingToPump = []
+                for job in waiting.sorted() { coordinator.touch(job) }
+            }
         }
     }
 

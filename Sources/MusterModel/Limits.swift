@@ -68,6 +68,9 @@ package enum Limits {
     /// busy an acknowledgement takes some 10 ms to come round: with 4 MiB no reader got more than
     /// 400 MiB/s, and what it could not take in time went to the disk and back.
     package static let deliveryAheadBytes = 16 << 20
+    /// Result bytes that one reader is sent before others have their turn. A million early results
+    /// that become due at once once made the first of them wait for 16 MiB of its neighbours.
+    package static let deliveryTurnBytes = 1 << 20
     /// A reader acknowledges when it has shown this much, or at the end; `muster run` also when
     /// it has nothing to do. A small part of the above, so that delivery never waits for it.
     package static let acknowledgeBytes = 256 << 10

@@ -2,6 +2,7 @@
 /// to the ideal the end comes. Costs are processor time where cores are to be kept busy, waits
 /// where workers of different speed share this machine.
 
+import Dispatch
 import Glibc
 import Muster
 import MusterModel
@@ -27,23 +28,47 @@ extension BenchmarkBench {
             _ = try await makespan(
                 Array(repeating: Self.millisecond, count: 64), BenchmarkFunctions.compute,
                 on: cluster, repeats: 1)
-            let seconds = try await makespan(
-                costs, BenchmarkFunctions.compute, on: cluster, repeats: repeats)
+            var bare: [Double] = []
+            var own: [Double] = []
+            for _ in 0..<repeats {
+                bare.append(Self.onBareThreads(costs))
+                own.append(
+                    try await makespan(
+                        costs, BenchmarkFunctions.compute, on: cluster, repeats: 1))
+            }
+            let floor = Statistics.median(bare) ?? .nan
+            let seconds = Statistics.median(own) ?? .nan
             let wide = try await makespan(
                 threads, BenchmarkFunctions.compute, on: cluster, repeats: repeats,
                 .pool(.thread))
             await cluster.close()
             let work = Double(threads.reduce(0, +)) / 1e9
+            let how =
+                "\(count) items of 0.5 to 10 ms of processor time, the heavy ones last; "
+                + "processor time / time / 2, by turns"
             return [
-                figure(
-                    "uneven items, of both cores", 100 * ideal / seconds, "%",
-                    "\(count) items of 0.5 to 10 ms of processor time, the heavy ones last, two "
-                        + "slots; processor time / time / 2"),
+                figure("uneven items, floor", 100 * ideal / floor, "%", "two bare threads, " + how),
+                BenchmarkFigure(
+                    part: "balance", what: "uneven items, of both cores",
+                    figure: 100 * ideal / seconds, unit: "%", ratio: floor / seconds,
+                    reference: "floor", how: "two slots, " + how),
                 figure(
                     "computing in a thread pool, speed-up", work / wide, "x",
                     "8 x 250 ms of processor time in one process with two threads"),
             ]
         }
+    }
+
+    /// Seconds that two threads take which do nothing but compute, half of the items each: what
+    /// this machine has to give at the time.
+    private static func onBareThreads(_ costs: [Int]) -> Double {
+        let began = ContinuousClock.now
+        DispatchQueue.concurrentPerform(iterations: 2) { thread in
+            for place in stride(from: thread, to: costs.count, by: 2) {
+                BenchmarkFunctions.burn(costs[place])
+            }
+        }
+        return (ContinuousClock.now - began).inSeconds
     }
 
     /// Three workers of two slots, one of them three times slower.

@@ -22,8 +22,7 @@ enum BenchmarkFunctions {
     static let process = ClusterFunction("process") { (_: Int) in Int(getpid()) }
     /// Computes for so many nanoseconds of processor time.
     static let compute = ClusterFunction("compute") { (nanoseconds: Int) in
-        let end = processorTime() + nanoseconds
-        while processorTime() < end {}
+        burn(nanoseconds)
         return nanoseconds
     }
     /// Waits for so many nanoseconds; on the slow worker three times as long.
@@ -40,6 +39,11 @@ enum BenchmarkFunctions {
     }
 
     static let list: FunctionList = [noop, sum, swap, text, bytes, process, compute, wait, get]
+
+    static func burn(_ nanoseconds: Int) {
+        let end = processorTime() + nanoseconds
+        while processorTime() < end {}
+    }
 
     private static func processorTime() -> Int {
         var time = timespec()

@@ -89,15 +89,19 @@ final class ResultReader {
         if job.consumes { job.results.drop(all: ItemSet(had.parts(in: items))) }
     }
 
-    /// Sends what can be sent now. Returns bytes by which the job's buffer shrank.
-    func pump(_ outbox: inout Outbox, nameOf: (WorkerID) -> String?) throws {
-        guard wantsResults else { return }
+    /// Sends what can be sent in this turn.
+    /// - Returns: whether the next turn could send more.
+    func pump(_ outbox: inout Outbox, nameOf: (WorkerID) -> String?) throws -> Bool {
+        guard wantsResults else { return false }
         var batch = Batch()
         // Also where reading a result failed: what stands in the frame is whole.
         defer { flush(&batch, &outbox) }
+        let most = outstanding + Limits.deliveryTurnBytes
         while outstanding < Limits.deliveryAheadBytes, let item = upcoming() {
+            if outstanding >= most { return true }
             guard try send(item, &batch, &outbox, nameOf) else { break }
         }
+        return false
     }
 
     /// The item whose turn it is; nil where none is final.
