@@ -200,4 +200,12 @@ struct JSONTextTests {
             #expect(writer.string == "{\"x_b64\":\"\(text)\"}")
         }
     }
+
+    @Test("An attempt after a restart of the coordinator is not called the thousandth")
+    func attempts() {
+        #expect(AttemptText.text(1) == "1")
+        #expect(AttemptText.text(999) == "999")
+        #expect(AttemptText.text(1001) == "1 after restart 1")
+        #expect(AttemptText.text(3002) == "2 after restart 3")
+    }
 }

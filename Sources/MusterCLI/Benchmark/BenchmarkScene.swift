@@ -16,6 +16,8 @@ final class BenchmarkScene: Sendable {
         var children: [BenchmarkChild] = []
         var isClosed = false
         var clusters = 0
+        /// Directories elsewhere.
+        var others: [(base: PrivateDirectoryBase, directory: PrivateDirectory)] = []
     }
     private let state = NIOLockedValueBox(State())
 
@@ -48,6 +50,15 @@ final class BenchmarkScene: Sendable {
                 .system, "cannot make \(path): \(String(cString: strerror(errno)))")
         }
         return path
+    }
+
+    /// A directory in memory that goes when the scene does; nil where this machine has none.
+    func directoryInMemory() -> String? {
+        guard let base = try? PrivateDirectoryBase(path: "/dev/shm"),
+            let directory = try? base.make()
+        else { return nil }
+        state.withLockedValue { $0.others.append((base, directory)) }
+        return directory.path
     }
 
     /// The same little for every child: nothing that leads to the user's own clusters, and no
@@ -117,7 +128,9 @@ final class BenchmarkScene: Sendable {
         }
         guard let children = open else { return }
         for child in children.reversed() { child.end(patience: 5) }
+        let others = state.withLockedValue { $0.others }
         do {
+            for (base, directory) in others { try base.remove(directory) }
             try base.remove(directory)
         } catch {
             Output.note("\(error)")

@@ -16,12 +16,9 @@ extension BenchmarkBench {
 
     func store() async throws -> [BenchmarkFigure] {
         var places = [Place(name: "none", isDurable: false), Place(name: "disk")]
-        let base = try? PrivateDirectoryBase(path: "/dev/shm")
-        let memory = try? base?.make()
-        defer { if let memory { try? base?.remove(memory) } }
-        if let memory {
+        if let memory = scene.directoryInMemory() {
             places.insert(
-                Place(name: "memory filesystem", state: "\(memory.path)/coordinator"), at: 1)
+                Place(name: "memory filesystem", state: "\(memory)/coordinator"), at: 1)
         }
         var clusters: [(name: String, cluster: BenchmarkCluster)] = []
         defer { for (_, cluster) in clusters { cluster.end() } }

@@ -146,7 +146,7 @@ struct ShowJob: AsyncParsableCommand {
             let last = item.stderr.split(separator: "\n").last.map { ": \($0)" } ?? ""
             Output.line(
                 "item \(it.id).\(item.item)  \(item.state)  \(item.cause)\(worker), attempt "
-                    + "\(item.attempt)\(Escaping.visible(last))")
+                    + "\(AttemptText.text(item.attempt))\(Escaping.visible(last))")
         }
         if detail.items.count > 100 {
             Output.line("… and \(detail.items.count - 100) more; --json has all")

@@ -99,8 +99,9 @@ final class ResultPrinter {
         if let shown = shownParts, shown.item == record.item, shown.attempt != record.attempt {
             _ = flush()
             Output.note(
-                "item \(record.item + 1) starts again as attempt \(record.attempt): what it wrote "
-                    + "before this line was attempt \(shown.attempt)")
+                "item \(record.item + 1) starts again as attempt \(AttemptText.text(record.attempt)): "
+                    + "what it wrote before this line was attempt "
+                    + AttemptText.text(shown.attempt))
         }
         shownParts = record.outcome == nil ? (record.item, record.attempt) : nil
         out.writeImmutableBuffer(record.stdout)
@@ -166,7 +167,7 @@ final class ResultPrinter {
         let place = worker.map { " on \($0)" } ?? ""
         out.writeString(
             "==> \(log.job).\(record.item + 1) \(outcome.state.word): \(outcome.ending.words)"
-                + "\(place), attempt \(record.attempt)\n")
+                + "\(place), attempt \(AttemptText.text(record.attempt))\n")
         var value = record.value
         if let failure = Self.failure(of: record) { value = ByteBuffer(string: failure) }
         for var text in [value, record.stdout, record.stderr] where text.readableBytes > 0 {
