@@ -64,6 +64,8 @@ package enum Limits {
     package static let keptInputBytes = 64 << 20
     /// Inputs of one job kept in memory before further ones go to a file.
     package static let inputMemoryBytes = 32 << 20
+    /// Batches of inputs that are smaller than this go to the disk together.
+    package static let joinedInputBytes = 64 << 10
     /// Result bytes on their way to one reader that it has not acknowledged. Where all cores are
     /// busy an acknowledgement takes some 10 ms to come round: with 4 MiB no reader got more than
     /// 400 MiB/s, and what it could not take in time went to the disk and back.

@@ -86,6 +86,11 @@ package struct Segment: Hashable, Sendable {
         return copy
     }
 
+    /// Bytes of each item.
+    var lengths: [Int] {
+        (0..<count).map { start(of: $0 + 1) - start(of: $0) }
+    }
+
     /// Where item `place` of this segment starts in the blob; `place == count` is its end.
     private func start(of place: Int) -> Int {
         if let width { return width * place }

@@ -1,5 +1,6 @@
 // Bytes at rest: inputs and results in memory and in the spool, and a disk that is not there.
 
+import MusterCore
 import MusterModel
 import MusterStore
 import MusterWire
@@ -91,6 +92,32 @@ struct StoreTests {
         store.drop(below: count) { _ in false }
         #expect(try store.slices(of: 0..<count).map(\.range) == [(2 * perBatch)..<(3 * perBatch)])
         #expect(try store.slices(of: 5..<5).isEmpty)
+    }
+
+    @Test("Batches of one small input rest together and come back by index")
+    func smallInputs() throws {
+        var store = inputStore
+        defer { store.close() }
+        let count = 20_000
+        func text(_ item: Int) -> String { item % 7 == 0 ? "" : "input \(item)" }
+        for item in 0..<count {
+            let text = text(item)
+            try store.append(
+                Segment(
+                    first: item, ends: [UInt32(text.utf8.count)], blob: ByteBuffer(string: text)))
+        }
+        // What succeeded meanwhile is gone, what succeeds later needs no rest.
+        store.drop(below: 100) { _ in false }
+        try store.record(all: true, final: ItemSet(5000..<5010))
+        let blocks = store.takeChanges(of: JobID(1)).count
+        #expect(blocks < 10, "\(blocks) blocks")
+        #expect(store.recordedCount(final: ItemSet(5000..<5010)) == count)
+        for item in 100..<count {
+            let slices = try store.slices(of: item..<(item + 1))
+            #expect(slices.compactMap { $0.item(item) } == [ByteBuffer(string: text(item))])
+        }
+        store.drop(below: count) { _ in false }
+        #expect(store.memoryBytes == 0)
     }
 
     @Test("A batch that does not follow the last one is refused, and so is an empty one")

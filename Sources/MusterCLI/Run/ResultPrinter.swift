@@ -99,9 +99,9 @@ final class ResultPrinter {
         if let shown = shownParts, shown.item == record.item, shown.attempt != record.attempt {
             _ = flush()
             Output.note(
-                "item \(record.item + 1) starts again as attempt \(AttemptText.text(record.attempt)): "
-                    + "what it wrote before this line was attempt "
-                    + AttemptText.text(shown.attempt))
+                "item \(record.item + 1) starts again as attempt "
+                    + "\(AttemptText.text(record.attempt)): what it wrote before this line was "
+                    + "attempt \(AttemptText.text(shown.attempt))")
         }
         shownParts = record.outcome == nil ? (record.item, record.attempt) : nil
         out.writeImmutableBuffer(record.stdout)

@@ -1,5 +1,5 @@
 // An attempt's number as people count. The coordinator gives each of its starts numbers of its own,
-// so that none is given twice; what comes in is such a number, what goes out is a place in a sentence.
+// so that none is given twice; what comes in is such a number, what goes out is a sentence's part.
 
 import MusterModel
 

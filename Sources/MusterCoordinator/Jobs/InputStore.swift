@@ -22,7 +22,7 @@ struct InputStore {
     /// Entries before this one are final and stay.
     private var kept = 0
     private let log: any BlockLog
-    private var memoryBytes = 0
+    private(set) var memoryBytes = 0
     /// The batch read from the log last: leases go through it in order.
     private var recent: Segment?
     private(set) var count = 0
@@ -105,10 +105,13 @@ struct InputStore {
     /// `lacksSpace` says so.
     mutating func record(all: Bool, final: ItemSet) throws(StoreError) {
         lacksSpace = false
+        let due = all ? count : older
+        older = count
+        joinSmall(below: due, final: final)
         do {
             for position in stored.indices where stored[position].place == nil {
                 let items = stored[position].items
-                if !all && items.upperBound > older { break }
+                if items.upperBound > due { break }
                 if final.containsAll(items) { continue }
                 stored[position].place = try write(stored[position])
             }
@@ -116,7 +119,40 @@ struct InputStore {
             guard case .noSpace = error else { throw error }
             lacksSpace = true
         }
-        older = count
+    }
+
+    /// Makes one batch of small ones that follow each other and are to be written, so that calls
+    /// submitted one by one do not cost a block each.
+    private mutating func joinSmall(below due: Int, final: ItemSet) {
+        func isDue(_ entry: Stored) -> Bool {
+            entry.place == nil && entry.items.upperBound <= due && !final.containsAll(entry.items)
+        }
+        guard let first = stored.indices.first(where: { $0 >= kept && isDue(stored[$0]) }),
+            first + 1 < stored.count, isDue(stored[first + 1])
+        else { return }
+        let entries = Array(stored[first...])
+        stored.removeSubrange(first...)
+        var parts: [Segment] = []
+        var bytes = 0
+        func flush() {
+            guard let joined = Segment(joining: parts) else { return }
+            memoryBytes += joined.bytes - bytes
+            stored.append(Stored(items: joined.range, memory: joined))
+            parts = []
+            bytes = 0
+        }
+        for entry in entries {
+            guard isDue(entry), let batch = entry.memory else {
+                flush()
+                stored.append(entry)
+                continue
+            }
+            let follows = parts.last.map { $0.range.upperBound == batch.first } ?? true
+            if !follows || bytes + batch.bytes > Limits.joinedInputBytes { flush() }
+            parts.append(batch)
+            bytes += batch.bytes
+        }
+        flush()
     }
 
     /// Inputs of all items below are in the log, or their items are `final` or were before.
