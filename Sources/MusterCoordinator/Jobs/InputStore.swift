@@ -22,7 +22,7 @@ struct InputStore {
     /// Entries before this one are final and stay.
     private var kept = 0
     private let log: any BlockLog
-    private var memoryBytes = 0
+    private(set) var memoryBytes = 0
     /// The batch read from the log last: leases go through it in order.
     private var recent: Segment?
     private(set) var count = 0
