@@ -61,15 +61,22 @@ extension Coordinator {
                 for run in values[positions] { try keep(run) }
             }
         case .keepPart(let position, let parts):
+            // The scheduler has counted all of it.
+            var rest = values[position].encodedBytes
             for part in parts {
-                if let run = values[position].slice(part) { try keep(run) }
+                guard let run = values[position].slice(part) else { continue }
+                rest -= run.encodedBytes
+                try keep(run)
             }
+            jobs[values[position].job]?.results.free(rest)
         case .refuse: break
         case .again(let id, let items): again(items, of: id)
         case .conclude(let id, let items, .workersLost(let count)):
+            voidParts(of: items, in: id)
             for item in items { try concludeLost(item, of: id, count: count) }
         case .conclude(let id, let items, .cancelled):
             guard let job = jobs[id] else { return }
+            voidParts(of: items, in: id)
             concluded(items, of: job)
             // What will never be leased must not hold back its client's credit.
             creditInput(of: job)
@@ -94,12 +101,27 @@ extension Coordinator {
         }
     }
 
+    /// What had come of the last attempt goes: it has no end.
+    private func voidParts(of items: Range<Int>, in id: JobID) {
+        guard let job = jobs[id], !job.results.open.isEmpty else { return }
+        job.results.dropParts(of: items)
+        for reader in job.readers { reader.restart(items) }
+    }
+
     private func again(_ items: Range<Int>, of id: JobID) {
         guard let job = jobs[id] else { return }
+        let before = isRetrying && job.consumes ? job.results.keptBytes : nil
         job.results.replace(items)
+        if let before {
+            job.results.free(before - job.results.keptBytes)
+            touch(id)
+        }
         job.unrecorded.remove(contentsOf: items)
         recorder.touch(id)
-        if isRetrying { recorder.add(.again(id, items)) }
+        if isRetrying {
+            recorder.add(.again(id, items))
+            if job.recordsFirst { job.retried.insert(contentsOf: items) }
+        }
         // A retried item below is not final any more; readers wait for it again.
         job.ready = min(job.ready, items.lowerBound)
         job.followed = nil
@@ -166,7 +188,7 @@ extension Coordinator {
     private func completed(_ items: Range<Int>, of job: JobRecord) {
         concluded(items, of: job)
         if !job.spec.options.ordered && !job.recordsFirst {
-            for reader in job.readers { reader.complete(items) }
+            complete(items, of: job)
         }
         touch(job.id)
     }

@@ -18,7 +18,12 @@ extension Coordinator {
     ) throws {
         let key = try key.map { try SubmitKey(user: session.user, key: $0) }
         if let key, let id = keys[key], let job = jobs[id] {
-            if attach { addReader(session, job, nil, firstItem: 0, results: true, follow: true) }
+            if attach {
+                // Its connection of before may be half open: who read over that one does no more.
+                replaceReaders(of: job, by: session, isBack: true)
+                addReader(session, job, nil, firstItem: 0, results: true, follow: true)
+                touch(id)
+            }
             takeSource(job, session)
             return recorder.whenRecorded { answer(.submitted(job: id.rawValue)) }
         }

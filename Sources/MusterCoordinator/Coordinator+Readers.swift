@@ -14,19 +14,8 @@ extension Coordinator {
         guard firstItem >= 0, firstItem <= Limits.itemsPerJob else {
             throw MusterError(.usage, "item \(firstItem) is none that a job can have")
         }
+        if results { replaceReaders(of: job, by: session, isBack: resume != nil) }
         detach(session, from: job.id)
-        // A job whose results go with their delivery has one reader at a time: the newest.
-        if results && job.consumes {
-            for old in job.readers {
-                // The same client over a new connection has nothing to hear on the old one.
-                if resume == nil || old.session.user != session.user {
-                    let news = "job \(job.id) was attached from elsewhere"
-                    old.session.outbox.append(.refused(MusterError(.conflict, news)))
-                    touch(old.session)
-                }
-                detach(old.session, from: job.id)
-            }
-        }
         guard let view = scheduler.view(of: job.id) else {
             throw MusterError(.notFound, "job \(job.id) is gone")
         }
@@ -38,6 +27,22 @@ extension Coordinator {
         }
         touch(job.id)
         return job.summary(view)
+    }
+
+    /// A job whose results go with their delivery has one reader at a time: the newest.
+    /// - Parameter isBack: the client read it before, over a connection that was cut.
+    func replaceReaders(of job: JobRecord, by session: ClientSession, isBack: Bool) {
+        detach(session, from: job.id)
+        guard job.consumes else { return }
+        for old in job.readers {
+            // The same client over a new connection has nothing to hear on the old one.
+            if !isBack || old.session.user != session.user {
+                let news = "job \(job.id) was attached from elsewhere"
+                old.session.outbox.append(.refused(MusterError(.conflict, news)))
+                touch(old.session)
+            }
+            detach(old.session, from: job.id)
+        }
     }
 
     @discardableResult
@@ -59,7 +64,13 @@ extension Coordinator {
     private func take(up reader: ResultReader, _ resume: Resumption) throws {
         let job = reader.job
         var has = ItemSet(resume.has.compactMap(\.range))
-        if job.spec.options.ordered && reader.next > 0 { has.insert(contentsOf: 0..<reader.next) }
+        let position = reader.next
+        if job.spec.options.ordered && position > 0 { has.insert(contentsOf: 0..<position) }
+        if reader.follows {
+            let again = dueAgain(of: has, job)
+            has.subtract(again)
+            if let first = again.ranges.first?.lowerBound { reader.goBack(to: first) }
+        }
         if !job.spec.options.ordered {
             var due = ItemSet()
             let arrived = scheduler.view(of: job.id)?.arrived ?? 0
@@ -74,12 +85,39 @@ extension Coordinator {
             reader.takeUp(due: due, had: has)
         }
         if resume.pieces > 0 {
-            try reader.takeUp(reader.next, pieces: resume.pieces, ofAttempt: resume.attempt)
+            try reader.takeUp(position, pieces: resume.pieces, ofAttempt: resume.attempt)
         }
-        if job.consumes {
-            job.results.drop(all: has)
-            recorder.touch(job.id)
+        if job.consumes { drop(has, of: job) }
+    }
+
+    /// Results that were kept were retried: whether the client had the new ones or the old ones,
+    /// it cannot say.
+    private func dueAgain(of has: ItemSet, _ job: JobRecord) -> ItemSet {
+        guard job.recordsFirst else { return ItemSet() }
+        var again = has.intersection(job.retried)
+        // Nobody was shown what a crash took back: what is not final was retried.
+        var open = has
+        for (range, _) in scheduler.outcomes(of: job.id, in: has.ranges.map { $0 }) {
+            open.remove(contentsOf: range)
         }
+        again.formUnion(open)
+        return again
+    }
+
+    /// Readers in order of completion have more to come.
+    func complete(_ items: Range<Int>, of job: JobRecord) {
+        for reader in job.readers {
+            let known = reader.complete(items)
+            if job.consumes { drop(known, of: job) }
+        }
+    }
+
+    /// The client has them, and said so in another way than by acknowledging bytes.
+    func drop(_ items: ItemSet, of job: JobRecord) {
+        if items.isEmpty { return }
+        job.results.drop(all: items)
+        recorder.touch(job.id)
+        touch(job.id)
     }
 
     func detach(_ session: ClientSession, from id: JobID) {
@@ -91,6 +129,8 @@ extension Coordinator {
 
     /// Sends each reader of the job what its credit allows, and the end once.
     func pump(_ job: JobRecord) {
+        let freed = job.results.takeFreedBytes()
+        if freed > 0 && job.consumes { try? run(.delivered(job.id, bytes: freed)) }
         followHead(of: job)
         guard !job.readers.isEmpty, let view = scheduler.view(of: job.id) else { return }
         for reader in job.readers {
@@ -126,13 +166,8 @@ extension Coordinator {
 
     func acknowledge(_ bytes: UInt64, by reader: ResultReader) {
         let job = reader.job
-        var freed = 0
-        reader.acknowledge(bytes) { items, bytes in
-            freed += bytes
-            if let items, job.consumes { job.results.drop(items) }
-        }
+        reader.acknowledge(bytes) { if job.consumes { job.results.drop($0) } }
         recorder.touch(job.id)
-        if freed > 0 { try? run(.delivered(job.id, bytes: freed)) }
         touch(job.id)
     }
 }

@@ -52,17 +52,22 @@ extension Coordinator {
         let all = job.spec.options.keepsResults || job.ended != nil || isEnding
         try job.results.record(all: all)
         let inMemory = job.results.inMemory
-        let final = job.unrecorded.subtracting(inMemory)
-        let outcomes = scheduler.outcomes(of: id, in: final.ranges.map { $0 })
+        var final = job.unrecorded.subtracting(inMemory)
+        var outcomes = scheduler.outcomes(of: id, in: final.ranges.map { $0 })
         // What may be tried again needs its input again.
         let done = ItemSet(
             outcomes.filter { $0.state == .succeeded || $0.state == .cancelled }.map(\.items))
         try job.inputs.record(all: all, final: done)
+        let arrived = job.isStreamed ? job.inputs.recordedCount(final: done) : .max
+        if let last = final.ranges.last, last.upperBound > arrived {
+            // Of items that may arrive again nothing can be said yet.
+            final.remove(contentsOf: arrived..<last.upperBound)
+            outcomes = scheduler.outcomes(of: id, in: final.ranges.map { $0 })
+        }
         var changes = job.inputs.takeChanges(of: id) + job.results.takeChanges(of: id)
         changes += try job.digests.takeChanges(of: id)
         for (range, state) in outcomes { changes.append(.outcome(id, range, state)) }
         if job.isStreamed {
-            let arrived = job.inputs.recordedCount(final: done)
             if arrived > job.gatheredInputs {
                 job.gatheredInputs = arrived
                 changes.append(.arrived(id, count: arrived, bytes: job.inputs.bytes))
@@ -127,7 +132,7 @@ extension Coordinator {
         }
         dropInputs(of: job)
         if job.recordsFirst && !job.spec.options.ordered {
-            for range in final.ranges { for reader in job.readers { reader.complete(range) } }
+            for range in final.ranges { complete(range, of: job) }
         }
         touch(job.id)
     }

@@ -61,6 +61,7 @@ extension Coordinator {
         job.inputs.restore(stored.inputs, arrived: stored.arrived, bytes: stored.inputBytes)
         job.digests.restore(stored.digests)
         job.results.restore(stored.results, final: final)
+        if job.consumes { items.bufferedBytes = job.results.keptBytes }
         job.recordedInputs = stored.arrived
         job.gatheredInputs = stored.arrived
         job.inputCutShort = stored.inputCutShort

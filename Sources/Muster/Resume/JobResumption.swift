@@ -57,8 +57,8 @@ package struct JobResumption: Sendable {
     package var request: ControlRequest {
         .attach(
             job: job.rawValue, items: reading?.items,
-            firstItem: received.firstItem(skips: reading?.items != nil),
-            results: reading?.results ?? false, follow: reading?.follow ?? false,
+            firstItem: received.next, results: reading?.results ?? false,
+            follow: reading?.follow ?? false,
             resume: received.resumption(feeds: feeds))
     }
 

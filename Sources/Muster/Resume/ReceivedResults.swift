@@ -8,7 +8,8 @@ package import MusterWire
 package struct ReceivedResults: Hashable, Sendable {
     /// Items that have come whole; ascending, as `ItemRanges` keeps them.
     package private(set) var has: [Range<Int>] = []
-    /// The item of which pieces have come, or the one behind the last that came whole.
+    /// The item of which pieces have come, or the one behind the last that came whole: where an
+    /// ordered job is to go on. Gaps below it are items that were cancelled.
     package private(set) var next: Int
     /// Pieces of `next`, all of `attempt`; 0 = none.
     package private(set) var pieces = 0
@@ -19,13 +20,7 @@ package struct ReceivedResults: Hashable, Sendable {
     /// since saying what has come was their acknowledgement.
     private var earlierBytes = 0
 
-    /// Where the reader began.
-    private let first: Int
-
-    package init(firstItem: Int = 0) {
-        first = firstItem
-        next = firstItem
-    }
+    package init(firstItem: Int = 0) { next = firstItem }
 
     package mutating func take(_ record: ResultRecord) {
         bytes += record.encodedBytes
@@ -59,14 +54,6 @@ package struct ReceivedResults: Hashable, Sendable {
     package mutating func cut() {
         earlierBytes += bytes
         bytes = 0
-    }
-
-    /// Where an ordered job is to go on. Of an unordered one it names no item that has not come,
-    /// but for the one of which pieces have.
-    /// - Parameter skips: only some items were asked for, which come in order.
-    package func firstItem(skips: Bool) -> Int {
-        guard pieces == 0, !skips, has.count > 1 else { return next }
-        return has.first { $0.lowerBound == first }?.upperBound ?? first
     }
 
     /// What a coordinator is to be told.

@@ -16,7 +16,7 @@ final class ResultReader {
     private let spans: [Range<Int>]?
     /// Stay until the job ends.
     let follows: Bool
-    private let wantsResults: Bool
+    let wantsResults: Bool
     /// Next item in index order.
     private(set) var next: Int
     /// Pieces of `next` that were sent.
@@ -30,7 +30,7 @@ final class ResultReader {
     private var had = ItemSet()
     /// Sent and not acknowledged: items (nil = a part of one) and bytes.
     private var unacknowledged = Deque<(items: Range<Int>?, bytes: Int)>()
-    private var outstanding = 0
+    private(set) var outstanding = 0
     /// Bytes acknowledged beyond whole entries.
     private var acknowledged = 0
     private(set) var saidEnd = false
@@ -79,14 +79,19 @@ final class ResultReader {
         piecesSent = pieces
     }
 
-    /// An unordered job has more results.
-    func complete(_ items: Range<Int>) {
-        guard asCompleted else { return }
-        guard had.overlaps(items) else { return completed.append(items) }
-        var due = ItemSet(items)
-        due.subtract(had)
-        completed.append(contentsOf: due.ranges)
-        if job.consumes { job.results.drop(all: ItemSet(had.parts(in: items))) }
+    /// Items from here on are due, the client may have had them before.
+    func goBack(to item: Int) { next = min(next, item) }
+
+    /// An unordered job has more results. Returns those that the client has from before.
+    func complete(_ items: Range<Int>) -> ItemSet {
+        guard asCompleted else { return ItemSet() }
+        guard had.overlaps(items) else {
+            completed.append(items)
+            return ItemSet()
+        }
+        let known = ItemSet(had.parts(in: items))
+        completed.append(contentsOf: ItemSet(items).subtracting(known).ranges)
+        return known
     }
 
     /// Sends what can be sent in this turn.
@@ -216,15 +221,14 @@ final class ResultReader {
         batch = Batch()
     }
 
-    /// The client has shown this many more bytes. Calls `drop` for what is done with; `items` is
-    /// nil for a part of one.
-    func acknowledge(_ bytes: UInt64, drop: (_ items: Range<Int>?, _ bytes: Int) -> Void) {
+    /// The client has shown this many more bytes. Calls `drop` for items that are done with.
+    func acknowledge(_ bytes: UInt64, drop: (Range<Int>) -> Void) {
         acknowledged += Int(clamping: min(bytes, UInt64(outstanding)))
         while let first = unacknowledged.first, first.bytes <= acknowledged {
             unacknowledged.removeFirst()
             acknowledged -= first.bytes
             outstanding -= first.bytes
-            drop(first.items, first.bytes)
+            if let items = first.items { drop(items) }
         }
     }
 
@@ -243,6 +247,11 @@ final class ResultReader {
         }
         saidEnd = true
         return true
+    }
+
+    /// For those who check: what is outstanding is what was sent and not acknowledged.
+    var isAddedUp: Bool {
+        acknowledged >= 0 && outstanding == unacknowledged.reduce(0) { $0 + $1.bytes }
     }
 
     func reopen() { saidEnd = false }

@@ -49,6 +49,8 @@ final class JobRecord {
     var inputEnd = InputEnd.open
     /// Who sent the last input, and keeps inputs until it hears that they are on disk.
     weak var lastSource: ClientSession?
+    /// Items that were final and were asked to run again, of those whose results are kept.
+    var retried = ItemSet()
     /// Workers that keep results until they hear that those are recorded.
     var creditors: Set<WorkerID> = []
     /// Readers wait for the commit, so that they never see what a crash takes back.

@@ -122,6 +122,16 @@ extension ResultStore {
         return items
     }
 
+    /// Bytes of all results that are here, on disk or not. Of a block of which some items were
+    /// dropped it is the share of the rest. Looks at each.
+    var keptBytes: Int {
+        func sum(_ pieces: [Int: [Piece]]) -> Int {
+            pieces.values.joined().reduce(0) { $0 + $1.bytes }
+        }
+        let inBlocks = blocks.reduce(0) { $0 + $1.keptBytes }
+        return freshBytes + sum(single) + sum(open) + inBlocks + values.keptBytes
+    }
+
     /// What was appended and dropped since the last call, for a commit.
     mutating func takeChanges(of job: JobID) -> [StoreChange] {
         var changes: [StoreChange] = unnamed.map { .results(job, $0) }

@@ -30,6 +30,9 @@ struct ResultStore {
         var place: BlockPlace
         /// Items that were dropped: readers in order of completion leave gaps behind them.
         var gone = ItemSet()
+
+        /// The share of those that were not.
+        var keptBytes: Int { place.bytes * (items.count - gone.count) / items.count }
     }
 
     let log: any BlockLog
@@ -54,6 +57,8 @@ struct ResultStore {
     var dropped: [BlockPlace] = []
     /// The disk had no room for something that rests in memory now.
     var lacksSpace = false
+    /// Dropped, and not said yet. Below 0 where a run that was cut takes more than was counted.
+    private(set) var freedBytes = 0
 
     init(log: any BlockLog) { self.log = log }
 
@@ -136,24 +141,37 @@ struct ResultStore {
 
     /// The reader has them and nobody will ask again.
     mutating func drop(_ items: Range<Int>) {
-        if !values.isEmpty { dropped += values.drop(items) }
+        if !values.isEmpty { dropValues(items) }
         if items.count == 1 { drop(items.lowerBound) }
     }
 
     /// The same for many items, wherever they lie.
     mutating func drop(all items: ItemSet) {
-        for range in items.ranges { dropped += values.drop(range) }
+        for range in items.ranges { dropValues(range) }
         for item in fresh.keys.filter(items.contains) { drop(item) }
         for item in single.keys.filter(items.contains) { drop(item) }
-        for block in blocks where items.containsAll(block.items) { dropped.append(block.place) }
+        for block in blocks where items.containsAll(block.items) {
+            freedBytes += block.keptBytes
+            dropped.append(block.place)
+        }
         blocks.removeAll { items.containsAll($0.items) }
     }
 
+    private mutating func dropValues(_ items: Range<Int>) {
+        freedBytes += values.keptBytes
+        dropped += values.drop(items)
+        freedBytes -= values.keptBytes
+    }
+
     private mutating func drop(_ item: Int) {
-        if let record = fresh.removeValue(forKey: item) { freshBytes -= record.readableBytes }
-        release(single.removeValue(forKey: item))
+        dropFresh(item)
+        let pieces = single.removeValue(forKey: item)
+        for piece in pieces ?? [] { freedBytes += piece.bytes }
+        release(pieces)
         if let place = block(with: item) {
+            freedBytes += blocks[place].keptBytes
             blocks[place].gone.insert(contentsOf: item..<(item + 1))
+            freedBytes -= blocks[place].keptBytes
             let block = blocks[place]
             if block.gone == ItemSet(block.items) {
                 dropped.append(block.place)
@@ -163,12 +181,32 @@ struct ResultStore {
         }
     }
 
+    private mutating func dropFresh(_ item: Int) {
+        guard let record = fresh.removeValue(forKey: item) else { return }
+        freshBytes -= record.readableBytes
+        freedBytes += record.readableBytes
+    }
+
+    /// Bytes that were counted and are not kept.
+    mutating func free(_ bytes: Int) { freedBytes += bytes }
+
+    /// Bytes that were dropped since the last call: what its readers have taken.
+    mutating func takeFreedBytes() -> Int {
+        guard freedBytes > 0 else { return 0 }
+        defer { freedBytes = 0 }
+        return freedBytes
+    }
+
     /// Another attempt: what was kept of these is no longer true. Runs of values are of items that
     /// succeeded, which have no other.
     mutating func replace(_ items: Range<Int>) {
         if items.count == 1 { return replace(items.lowerBound) }
         for item in open.keys.filter(items.contains) { replace(item) }
         for item in fresh.keys.filter(items.contains) { replace(item) }
+    }
+
+    mutating func dropParts(of items: Range<Int>) {
+        for item in open.keys.filter(items.contains) { release(open.removeValue(forKey: item)) }
     }
 
     private mutating func replace(_ item: Int) {

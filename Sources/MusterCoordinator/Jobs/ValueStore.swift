@@ -17,6 +17,8 @@ struct ValueStore {
     private struct Entry {
         var items: Range<Int>
         var place: Place
+        /// What the run counts as, in memory or not.
+        let bytes: Int
         /// It was here at the last recording.
         var isOlder = false
     }
@@ -24,6 +26,8 @@ struct ValueStore {
     /// Ascending, not overlapping. A reader in order takes them from the front.
     private var entries = Deque<Entry>()
     private(set) var memoryBytes = 0
+    /// Of all that is here, in memory or not.
+    private(set) var keptBytes = 0
 
     var isEmpty: Bool { entries.isEmpty }
 
@@ -31,12 +35,16 @@ struct ValueStore {
         var bytes = run.encoded
         if bytes.readableBytes == 0 { run.encode(into: &bytes) }
         memoryBytes += bytes.readableBytes
-        let entry = Entry(items: run.items, place: .memory(bytes))
+        let entry = Entry(items: run.items, place: .memory(bytes), bytes: run.encodedBytes)
+        keptBytes += entry.bytes
         entries.insert(entry, at: place(reaching: run.items.lowerBound))
     }
 
     mutating func restore(_ block: StoredBlock) {
-        let entry = Entry(items: block.items, place: .stored(block.place), isOlder: true)
+        let entry = Entry(
+            items: block.items, place: .stored(block.place), bytes: block.place.bytes,
+            isOlder: true)
+        keptBytes += entry.bytes
         entries.insert(entry, at: place(reaching: block.items.lowerBound))
     }
 
@@ -88,6 +96,7 @@ struct ValueStore {
             case .memory(let run): memoryBytes -= run.readableBytes
             case .stored(let place): places.append(place)
             }
+            keptBytes -= entries[end].bytes
             end += 1
         }
         entries.removeSubrange(first..<end)

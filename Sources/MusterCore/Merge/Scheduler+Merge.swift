@@ -114,9 +114,8 @@ extension Scheduler {
             return
         }
         leasesAnswered += count
-        var part = report
-        part.bytes = Int(Double(report.bytes) * Double(count) / Double(report.items.count))
-        job.succeed(part, on: id)
+        // Its bytes count as if all of it was: the driver says `delivered` of what it does not keep.
+        job.succeed(report, on: id)
         effects.append(.keepPart(position, accepted))
         for range in accepted {
             for item in job.twinned(in: range) { win(item, of: &job, on: id) }

@@ -98,8 +98,8 @@ extension Scheduler {
             job.lostWith[item] = nil
             job.cancelled.remove(contentsOf: range)
             final.remove(contentsOf: range)
-            // What is below the head may have left already.
-            if item < head { job.partBytes[item] = nil }
+            // It may have left already: the driver says `delivered` of what it still had.
+            job.partBytes[item] = nil
             raiseAttempt(range, of: &job)
             job.wait(range)
         }

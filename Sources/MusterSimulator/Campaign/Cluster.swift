@@ -19,7 +19,6 @@ final class Cluster {
     private(set) var clients: [SimulatedClient] = []
     private(set) var jobs: [String: JobOracle] = [:]
     private var byNumber: [JobID: JobOracle] = [:]
-    private var issued: [JobID: [UInt32: ItemSet]] = [:]
     private var lastHost = 0
     fileprivate var turns = 0
 
@@ -101,17 +100,25 @@ final class Cluster {
         }
     }
 
-    /// Called when a lease is begun, which may be long after it was given: what was recorded
-    /// meanwhile was another worker's.
-    func began(_ items: Range<Int>, of id: JobID, attempt: UInt32, on worker: String) {
-        issued[id, default: [:]][attempt, default: ItemSet()].insert(contentsOf: items)
+    /// Seen when a lease is given: until it arrives, another worker's result may be recorded.
+    func checkSent(_ message: Message) {
+        guard case .lease(let id, let runs, _) = message,
+            let facts = coordinator.durable.jobs[id]
+        else { return }
+        for run in runs {
+            // What has failed may be retried.
+            let isRetried = (byNumber[id]?.retriesSaid ?? 0) > 0
+            let known = isRetried ? facts.succeeded : facts.final
+            if let part = known.parts(in: run.items, atMost: 1).first {
+                world.fail("items \(part) of job \(id) are leased, and their results recorded")
+            }
+        }
     }
 
-    func recorded(_ ranges: [Range<Int>], of id: JobID) {}
-
     /// Readers of kept jobs see only what is on disk.
-    func checkDurable(_ item: Int, of id: JobID) {
-        if coordinator.durable.jobs[id]?.final.contains(item) != true {
+    func checkDurable(_ item: Int, of id: JobID, wasRetried: Bool) {
+        let facts = coordinator.durable.jobs[id]
+        if (wasRetried ? facts?.everFinal : facts?.final)?.contains(item) != true {
             world.fail("the result of item \(item) of job \(id) was shown and is not on disk")
         }
     }

@@ -30,13 +30,16 @@ struct JobPlan {
     var crashChance = 0.0
     var partsChance = 0.0
     var outputBytes = 0
+    /// Bytes of each input beyond what marks it.
+    var inputBytes = 0
 
     // What its user does on the way.
     var readDelay: Int64 = 0
     var cancelAfter: Int64?
     var cancelItems: Range<Int>?
     var retries = 0
-    var detachAfter: Int64?
+    /// Of a submitted job: results are read from so long after the submit on, not at the end only.
+    var readsAfter: Int64?
 
     var isStream: Bool {
         if case .stream = spec.input { return true }
@@ -59,6 +62,7 @@ struct JobPlan {
             bytes.append(UInt8(truncatingIfNeeded: UInt64(item) >> (8 * shift)))
         }
         if item % 3 == 0 { bytes.append(contentsOf: repeatElement(7, count: item % 50)) }
+        if inputBytes > 0 { bytes.append(contentsOf: repeatElement(9, count: inputBytes)) }
         return bytes
     }
 

@@ -31,14 +31,18 @@ struct Knobs {
         .contains { troubles[$0] != nil } || troubles[.failDisk] != nil
     }
 
-    init(seed: UInt64, events: Int?) {
+    init(seed: UInt64) {
         var random = SeededRandom(seed ^ 0x5eed)
         drawNetwork(&random)
         drawWorkers(&random)
         drawTroubles(&random)
         drawJobs(&random)
         lookEvery = random.pick([1, 1, 4, 16])
-        _ = events
+        // Knobs that came later have numbers of their own, so that seeds stay what they were.
+        var later = SeededRandom(seed ^ 0x1a7e5)
+        for client in jobs.indices {
+            for place in jobs[client].indices { jobs[client][place].drawMore(trouble, &later) }
+        }
     }
 
     private mutating func drawNetwork(_ random: inout SeededRandom) {
@@ -149,5 +153,14 @@ extension JobPlan {
             }
         }
         if random.chance(0.3), use == .submit { retries = random.int(1...2) }
+    }
+
+    /// Budgets are only reached by jobs of large inputs or results, of which few are bearable.
+    fileprivate mutating func drawMore(_ span: Int64, _ random: inout SeededRandom) {
+        if use == .submit, random.chance(0.4) { readsAfter = random.nanoseconds(0...(span / 2)) }
+        if use == .submit, readsAfter != nil, random.chance(0.5) { retries = random.int(1...2) }
+        let isLarge = count <= 300 && random.chance(0.05)
+        if isLarge, random.chance(0.6) { outputBytes = random.int(100_000...500_000) }
+        if isLarge, isStream, random.chance(0.6) { inputBytes = random.int(50_000...200_000) }
     }
 }

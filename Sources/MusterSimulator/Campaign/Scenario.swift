@@ -18,7 +18,7 @@ enum Scenario {
     static func run(seed: UInt64, events: Int?, tell: ((String) -> Void)? = nil) -> Verdict {
         let world = World(seed: seed)
         world.tell = tell
-        let knobs = Knobs(seed: seed, events: events)
+        let knobs = Knobs(seed: seed)
         let cluster = Cluster(world, knobs)
         let most = events ?? 2_000_000
         world.note(

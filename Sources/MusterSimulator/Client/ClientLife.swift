@@ -98,8 +98,8 @@ final class ClientLife: LinkDelegate, @unchecked Sendable {
             if let first = records.first { pass(message, of: first.job) }
         case .values(let runs): if let first = runs.first { pass(message, of: first.job) }
         case .jobEnded(let summary): pass(message, of: JobID(summary.id))
-        case .inputRecorded(let job, _): pass(message, of: job)
-        case .inputCredit, .progress, .workerName: break
+        case .inputRecorded(let job, _), .inputCredit(let job, _): pass(message, of: job)
+        case .progress, .workerName: break
         case .bye:
             let old = link
             lost()

@@ -1,5 +1,5 @@
 /// What a client's process does for one job: submit, feed, read, show, cancel, try again. How it
-/// comes back after a cut is decided by the real `JobResumption`.
+/// comes back after a cut is decided by the real `JobResumption`. Inputs: `ClientTask+Inputs.swift`.
 
 import Muster
 import MusterModel
@@ -9,24 +9,29 @@ import NIOCore
 final class ClientTask {
     unowned let life: ClientLife
     let job: JobOracle
-    private var resumption: JobResumption?
+    var resumption: JobResumption?
     private var check: ReaderCheck?
     private var isWaiting = false
     private var isCancelSaid = false
     /// Bytes that came and were not shown, with what they are.
     private var unshown: [(bytes: Int, items: Range<Int>?)] = []
     private var isShowing = false
-    private var nextItem = 0
-    private var isFeeding = false
+    var nextItem = 0
+    var isFeeding = false
     private var summary: JobSummary?
+    /// Bytes of inputs that may be sent.
+    var credit = Limits.inputAheadBytes
+    /// Bytes of results that have come and were not shown.
+    private var unshownBytes = 0
+    private static let reading = JobResumption.Reading(results: true, follow: true)
 
     init(_ life: ClientLife, _ job: JobOracle) {
         self.life = life
         self.job = job
     }
 
-    private var world: World { life.world }
-    private var plan: JobPlan { job.plan }
+    var world: World { life.world }
+    var plan: JobPlan { job.plan }
 
     // MARK: Start
 
@@ -49,7 +54,11 @@ final class ClientTask {
         }
     }
 
-    func cut() { resumption?.cut() }
+    func cut() {
+        resumption?.cut()
+        // What has come counts for the connection of before.
+        unshownBytes = 0
+    }
 
     private func submit() {
         job.isAsked = true
@@ -80,20 +89,40 @@ final class ClientTask {
             world.fail("job \(plan.key) was made twice, as \(known) and \(id)")
         }
         job.accepted(id)
-        let reading =
-            plan.use == .run ? JobResumption.Reading(results: true, follow: true) : nil
+        let reading = plan.use == .run ? Self.reading : nil
         resumption = JobResumption(job: id, reading: reading, feeds: plan.isStream)
         if reading != nil { check = ReaderCheck(job, from: 0) }
         planCancel()
+        credit = Limits.inputAheadBytes
         feed()
+        if let after = plan.readsAfter, reading == nil {
+            world.at(world.now + after, on: life.loop) { [weak self] in self?.read() }
+        }
         doneIfDetached()
+    }
+
+    /// Reads what it has submitted, over the same connection.
+    private func read() {
+        guard let id = job.id, resumption != nil else { return }
+        // Nothing is asked before what was cut is taken up.
+        guard resumption?.phase == .live else {
+            return world.at(world.now + 10_000_000, on: life.loop) { [weak self] in self?.read() }
+        }
+        resumption?.reading = Self.reading
+        check = ReaderCheck(job, from: 0)
+        let request = ControlRequest.attach(
+            job: id.rawValue, items: nil, firstItem: 0, results: true, follow: true, resume: nil)
+        life.ask(request) { [weak self] answer in
+            guard let self else { return }
+            if case .attached = answer { return }
+            world.fail("an attach was answered with \(answer)")
+        }
     }
 
     /// A new process takes up where the old one had shown results.
     private func attachAnew(_ id: JobID) {
         let first = plan.use == .run && plan.spec.options.ordered ? job.shownUpTo : 0
-        let reading = JobResumption.Reading(results: true, follow: true)
-        resumption = JobResumption(job: id, reading: reading, firstItem: first, feeds: false)
+        resumption = JobResumption(job: id, reading: Self.reading, firstItem: first, feeds: false)
         check = ReaderCheck(job, from: first)
         guard let resumption else { return }
         planCancel()
@@ -110,6 +139,7 @@ final class ClientTask {
                 } catch {
                     job.giveUpInput(error)
                 }
+                credit = Limits.inputAheadBytes
                 sendKept()
                 feed()
             case .failed(let error):
@@ -117,59 +147,6 @@ final class ClientTask {
             default: world.fail("an attach was answered with \(answer)")
             }
         }
-    }
-
-    // MARK: Inputs
-
-    private func sendKept() {
-        guard let id = job.id else { return }
-        while let step = resumption?.nextInput({ _ in true }) { send(step, id) }
-    }
-
-    private func send(_ step: KeptInputs.Step, _ id: JobID) {
-        switch step {
-        case .items(let segment): life.send(.items(id, segment))
-        case .end: life.send(.inputEnded(id))
-        }
-    }
-
-    private func feed() {
-        guard plan.isStream, !isFeeding, resumption?.inputs != nil,
-            resumption?.inputs?.hasEnded == false
-        else { return }
-        isFeeding = true
-        feedOn()
-    }
-
-    private func feedOn() {
-        guard let id = job.id, let inputs = resumption?.inputs, !inputs.hasEnded else { return }
-        guard nextItem < plan.count else {
-            job.inputEnded = true
-            if resumption?.endInput() == true { life.send(.inputEnded(id)) }
-            return
-        }
-        if !inputs.isFull {
-            let count = world.random.int(1...plan.inputBatch)
-            let items = nextItem..<min(plan.count, nextItem + count)
-            nextItem = items.upperBound
-            let segment = plan.inputs(items)
-            if resumption?.add(segment) == true { life.send(.items(id, segment)) }
-        }
-        let wait = world.random.nanoseconds(0...max(1, plan.inputPause))
-        world.at(world.now + wait, on: life.loop) { [weak self] in self?.feedOn() }
-    }
-
-    private func recorded(upTo item: Int) {
-        job.check(inputRecorded: item)
-        resumption?.inputs?.record(upTo: item)
-        doneIfDetached()
-    }
-
-    private func doneIfDetached() {
-        guard plan.use == .submit, resumption?.reading == nil, let resumption, !resumption.feeds
-        else { return }
-        job.isSubmitted = true
-        job.isDone = true
     }
 
     // MARK: Results
@@ -184,11 +161,22 @@ final class ClientTask {
             plansToShow()
         case .jobEnded(let summary): ended(summary)
         case .inputRecorded(_, let upTo): recorded(upTo: upTo)
+        case .inputCredit(_, let bytes): credited(bytes)
         default: break
         }
     }
 
+    /// Over one connection no more comes than was acknowledged, and a frame.
+    private func note(_ bytes: Int) {
+        if resumption?.reading == nil { world.fail("results of \(plan.key) were asked by nobody") }
+        unshownBytes += bytes
+        if unshownBytes > Limits.deliveryAheadBytes + Limits.frameBytes {
+            world.fail("job \(plan.key): \(unshownBytes) bytes came without credit")
+        }
+    }
+
     private func take(_ record: ResultRecord) {
+        note(record.encodedBytes)
         resumption?.received.take(record)
         check?.take(record)
         let item = record.outcome == nil ? nil : record.item..<(record.item + 1)
@@ -196,6 +184,7 @@ final class ClientTask {
     }
 
     private func take(_ run: ValueRun) {
+        note(run.encodedBytes)
         resumption?.received.take(run)
         check?.take(run)
         unshown.append((run.encodedBytes, run.items))
@@ -218,12 +207,14 @@ final class ClientTask {
         }
         unshown.removeFirst(count)
         let new = resumption?.received.acknowledge(bytes) ?? 0
+        unshownBytes -= new
         if new > 0, let id = job.id { life.send(.resultsCredit(id, bytes: UInt64(new))) }
         plansToShow()
         doneIfRead()
     }
 
     private func ended(_ summary: JobSummary) {
+        if resumption?.reading == nil { return }
         self.summary = summary
         doneIfRead()
     }
@@ -255,7 +246,7 @@ final class ClientTask {
             return
         }
         job.retryAsked()
-        check?.forgetUnsuccessful()
+        // A cut may swallow it or its answer: the end of the job is said again then.
         life.ask(.retry(job: id.rawValue, items: nil)) { [weak self] answer in
             guard let self else { return }
             if case .done(let count) = answer, count > 0 { return }

@@ -25,8 +25,8 @@ final class JobOracle {
     private(set) var hasLostReader = false
     private(set) var shownUpTo = 0
     private var shownStates: [Int: (state: ItemState, execution: Int?)] = [:]
-    /// Of kept jobs: what was delivered must not change.
-    private var delivered: [Int: Int] = [:]
+    /// Of kept jobs: what was delivered must not change, but for what is tried again.
+    private var delivered: [Int: (execution: Int, state: ItemState)] = [:]
     private(set) var end: JobSummary?
 
     init(_ cluster: Cluster, _ plan: JobPlan) {
@@ -51,7 +51,9 @@ final class JobOracle {
         if id == nil && isAsked { (isLost, isDone) = (true, true) }
         if plan.isStream && !inputEnded { lostInputs = true }
         if plan.isStream && !isDone { lostInputs = true }
-        if plan.use == .submit && id != nil { (isDone, isSubmitted) = (true, true) }
+        if plan.use == .submit && id != nil && plan.readsAfter == nil {
+            (isDone, isSubmitted) = (true, true)
+        }
     }
 
     /// The coordinator has waited too long for its inputs, or it was cancelled.
@@ -59,10 +61,7 @@ final class JobOracle {
 
     func cancelAsked(_ items: Range<Int>?) { isCancelled = true }
 
-    func retryAsked() {
-        retriesSaid += 1
-        delivered = [:]
-    }
+    func retryAsked() { retriesSaid += 1 }
 
     func wasRetried(_ item: Int) -> Bool { retriesSaid > 0 }
 
@@ -78,12 +77,14 @@ final class JobOracle {
 
     func check(delivered item: Int, _ state: ItemState, _ execution: Int?) {
         if plan.use == .submit {
-            if let id { cluster.checkDurable(item, of: id) }
+            if let id { cluster.checkDurable(item, of: id, wasRetried: retriesSaid > 0) }
             if let execution {
-                if let old = delivered[item], old != execution {
+                if let old = delivered[item], old.execution != execution,
+                    old.state == .succeeded || retriesSaid == 0
+                {
                     fail("the result of item \(item) has changed")
                 }
-                delivered[item] = execution
+                delivered[item] = (execution, state)
             }
         }
         if state == .cancelled && !mayCancel { fail("item \(item) was cancelled by nobody") }

@@ -88,6 +88,7 @@ final class SimulatedCoordinator {
 
     /// A member's connection is there; its first word is to be HELLO.
     func accept(_ link: SimulatedLink) {
+        link.watch = { [unowned cluster] in cluster.checkSent($0) }
         link.opening = { [weak self, weak link] message in
             guard let link, case .hello(let hello) = message else { return }
             self?.coordinator?.welcome(link, hello)

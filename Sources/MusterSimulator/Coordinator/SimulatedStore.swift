@@ -17,6 +17,9 @@ struct DiskKnobs {
 struct DurableFacts {
     struct Job {
         var final = ItemSet()
+        /// The same with those that were retried.
+        var everFinal = ItemSet()
+        var succeeded = ItemSet()
         var arrived = 0
         var inputEnded = false
         var ended = false
@@ -33,7 +36,10 @@ struct DurableFacts {
                 removed.insert(id)
             case .arrived(let id, let count, _): jobs[id]?.arrived = count
             case .inputEnded(let id, _): jobs[id]?.inputEnded = true
-            case .outcome(let id, let items, _): jobs[id]?.final.insert(contentsOf: items)
+            case .outcome(let id, let items, let state):
+                jobs[id]?.final.insert(contentsOf: items)
+                jobs[id]?.everFinal.insert(contentsOf: items)
+                if state == .succeeded { jobs[id]?.succeeded.insert(contentsOf: items) }
             case .again(let id, let items): jobs[id]?.final.remove(contentsOf: items)
             case .ended(let id, let at): jobs[id]?.ended = at != nil
             case .inputs, .digests, .results, .dropped, .cancelled, .note, .event, .worker,

@@ -49,8 +49,22 @@ final class SimulatedLink: Link, @unchecked Sendable {
 
     func send(_ frames: [ByteBuffer]) { for part in frames { send(part: part) } }
 
+    /// Told of each message, decoded once more, before it leaves.
+    var watch: ((Message) -> Void)?
+    private var watched = FrameReader(maximumBody: Limits.frameBytes)
+
+    private func look(at frames: ByteBuffer) {
+        guard let watch else { return }
+        var bytes = frames
+        watched.append(&bytes)
+        while let frame = try? watched.next() {
+            if frame.kind == .lease, let message = try? Message.decode(frame) { watch(message) }
+        }
+    }
+
     private func send(part frames: ByteBuffer) {
         guard !isClosed, !isCut, let other else { return }
+        look(at: frames)
         inFlight += frames.readableBytes
         if network.isBlocked(home, other.home) || !waiting.isEmpty {
             wait(frames)

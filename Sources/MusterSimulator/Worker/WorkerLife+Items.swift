@@ -26,7 +26,6 @@ extension WorkerLife {
         let executions = items.map {
             cluster.executions.begin(chunk.job, plan.key, $0, chunk.attempt, on: number)
         }
-        cluster.began(items, of: chunk.job, attempt: chunk.attempt, on: name)
         var running = SimulatedSlot.Running(
             chunk: chunk, items: items, executions: executions, began: world.now)
         if !plan.isFunction, world.random.chance(plan.partsChance) {
@@ -94,11 +93,12 @@ extension WorkerLife {
         } else {
             let execution = running.executions[0]
             let final = running.stopped.isEmpty ? state : .cancelled
-            cluster.executions.end(execution, final, pieces: running.pieces)
+            // One that was killed has sent fewer pieces than it would have.
+            cluster.executions.end(execution, final, pieces: running.sentPieces + 1)
             report(
                 record(
                     running, item: running.items.lowerBound, execution, final, plan,
-                    piece: running.pieces - 1, wall))
+                    piece: running.sentPieces, wall))
         }
         step(
             .ended(

@@ -19,6 +19,8 @@ extension WorkerLife {
             link?.send(.results([record]))
             return
         }
+        if gatheredBytes + record.encodedBytes > Limits.frameBytes / 2 { keepReports() }
+        gatheredBytes += record.encodedBytes
         reports.append(record)
         if world.random.chance(worker.knobs.repeatChance) { sendAgain(record) }
     }
@@ -27,6 +29,15 @@ extension WorkerLife {
         values running: SimulatedSlot.Running, _ items: Range<Int>, _ plan: JobPlan, _ wall: UInt64
     ) {
         guard let number = welcome?.worker else { return }
+        // As a runner: large values go in several runs.
+        let most = max(1, Limits.batchBytes / (plan.outputBytes + OutputMark.bytes))
+        if items.count > most {
+            for first in stride(from: items.lowerBound, to: items.upperBound, by: most) {
+                let part = first..<min(items.upperBound, first + most)
+                report(values: running, part, plan, wall / UInt64(items.count) * UInt64(part.count))
+            }
+            return
+        }
         var blob = ByteBuffer()
         var ends: [UInt32] = []
         for item in items {
@@ -37,6 +48,8 @@ extension WorkerLife {
             ends.append(UInt32(blob.writerIndex))
         }
         let share = wall / UInt64(running.items.count) * UInt64(items.count)
+        if gatheredBytes + blob.readableBytes > Limits.frameBytes / 2 { keepReports() }
+        gatheredBytes += blob.readableBytes
         values.append(
             ValueRun(
                 job: running.chunk.job, attempt: running.chunk.attempt, worker: number,
@@ -89,6 +102,7 @@ extension WorkerLife {
         }
         reports = []
         values = []
+        gatheredBytes = 0
     }
 
     private static func frame(_ message: Message) -> ByteBuffer {

@@ -27,6 +27,8 @@ final class WorkerLife: LinkDelegate, @unchecked Sendable {
     var outbox = Outbox()
     var kept = KeptResults()
     var reports: [ResultRecord] = []
+    /// Of these and of `values`.
+    var gatheredBytes = 0
     var values: [ValueRun] = []
     /// Attempts of which a part has left.
     var begun: Set<AttemptID> = []
@@ -197,7 +199,6 @@ final class WorkerLife: LinkDelegate, @unchecked Sendable {
             step(.retire(id))
         case .follow(let id, let item): followed[id, default: []].insert(item)
         case .recorded(let id, let ranges):
-            cluster.recorded(ranges, of: id)
             kept.recorded(id, ranges)
         case .heartbeat: break
         case .drained:
