@@ -1,5 +1,6 @@
 // Clients whose connection was cut, at the coordinator: what they get over the next one.
 
+import MusterCore
 import MusterModel
 import MusterStore
 import MusterWire

@@ -1,5 +1,5 @@
 /// What a client's process does for one job: submit, feed, read, show, cancel, try again. How it
-/// comes back after a cut is decided by the real `JobResumption`. Inputs: `ClientTask+Inputs.swift`.
+/// comes back after a cut is decided by the real `JobResumption`; `ClientTask+Inputs.swift` feeds.
 
 import Muster
 import MusterModel
