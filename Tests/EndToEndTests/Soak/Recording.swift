@@ -35,6 +35,15 @@ struct Recording {
     /// How many items are recorded.
     var count: Int { final.values.joined().reduce(0) { $0 + $1.count } }
 
+    /// Whether all that is recorded here is recorded there as well.
+    func isKept(in later: Recording) -> Bool {
+        final.allSatisfy { job, runs in
+            runs.joined().allSatisfy { item in
+                (later.final[job] ?? []).contains { $0.contains(item) }
+            }
+        }
+    }
+
     /// Items that were recorded and began again all the same.
     func broken(_ ledger: String) -> [String] {
         SoakJob.begun(ledger, from: ledgerBytes)

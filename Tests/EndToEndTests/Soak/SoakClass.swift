@@ -26,7 +26,7 @@ enum SoakClass: String, CaseIterable {
         switch self {
         case .worker: 0.6...2.0
         case .runner: 0.4...1.2
-        case .coordinator: 0.1...1.5
+        case .coordinator: 0.1...3.0
         case .client: 0.2...1.0
         case .stop: 1.0...4.0
         case .link, .clientLink: 0.5...2.5
@@ -47,36 +47,41 @@ enum SoakClass: String, CaseIterable {
 
 extension SoakRound {
     func strike(_ fault: SoakClass) throws {
-        switch fault {
-        case .worker: try killWorker()
-        case .runner:
-            guard let victim = cluster.runners.sorted().randomElement(using: &numbers) else {
-                return
+        let hasStruck =
+            switch fault {
+            case .worker: try killWorker()
+            case .runner: killRunner()
+            case .coordinator: try killCoordinator()
+            case .client: killReader()
+            case .stop: stop()
+            case .link: disturb(proxies.randomElement(using: &numbers))
+            case .clientLink: disturb(clientProxy)
+            case .disk: try fillDisk()
+            case .packets: try dropPackets()
             }
-            kill(victim, SIGKILL)
-        case .coordinator: try killCoordinator()
-        case .client: killReader()
-        case .stop: stop()
-        case .link:
-            guard let proxy = proxies.randomElement(using: &numbers) else { return }
-            disturb(proxy)
-        case .clientLink: disturb(clientProxy)
-        case .disk: try fillDisk()
-        case .packets: try dropPackets()
-        }
-        strikes[fault, default: 0] += 1
+        if hasStruck { strikes[fault, default: 0] += 1 }
     }
 
-    private func killWorker() throws {
+    // Each says whether there was something to strike.
+
+    private func killWorker() throws -> Bool {
         guard let name = cluster.workers.keys.sorted().randomElement(using: &numbers) else {
-            return
+            return false
         }
         cluster.killWorker(name)
         after(0.1...0.8) { try $0.cluster.addWorker(name, slots: SoakRound.slots) }
+        return true
     }
 
-    private func killCoordinator() throws {
-        guard !isDown else { return }
+    private func killRunner() -> Bool {
+        guard let victim = cluster.runners.sorted().randomElement(using: &numbers) else {
+            return false
+        }
+        return kill(victim, SIGKILL) == 0
+    }
+
+    private func killCoordinator() throws -> Bool {
+        guard !isDown else { return false }
         isDown = true
         cluster.coordinator.end()
         recordings.append(try Recording(of: cluster.state, ledger: job.ledger))
@@ -84,19 +89,22 @@ extension SoakRound {
             try $0.cluster.restartCoordinator()
             $0.isDown = false
         }
+        return true
     }
 
-    private func stop() {
+    private func stop() -> Bool {
         var victims = Array(cluster.workers.values)
         if !isDown { victims.append(cluster.coordinator) }
         victims.sort { $0.pid < $1.pid }
-        guard let victim = victims.randomElement(using: &numbers) else { return }
+        guard let victim = victims.randomElement(using: &numbers) else { return false }
         victim.send(SIGSTOP)
         let isLong = Int.random(in: 0..<8, using: &numbers) == 0
         after(isLong ? 10...12 : 0.05...3) { _ in victim.send(SIGCONT) }
+        return true
     }
 
-    private func disturb(_ proxy: FaultProxy) {
+    private func disturb(_ proxy: FaultProxy?) -> Bool {
+        guard let proxy else { return false }
         switch Int.random(in: 0..<9, using: &numbers) {
         case 0: proxy.set(LinkFaults(delay: 0.05, jitter: 0.1))
         case 1: proxy.set(LinkFaults(bytesPerSecond: 50_000))
@@ -109,17 +117,19 @@ extension SoakRound {
         default: proxy.cut()
         }
         after(0.2...4) { _ in proxy.heal() }
+        return true
     }
 
-    private func fillDisk() throws {
+    private func fillDisk() throws -> Bool {
         let ballast = "\(cluster.state)/ballast"
-        guard !File.exists(ballast) else { return }
+        guard !File.exists(ballast) else { return false }
         // It ends with an error when no byte is left.
         _ = try cluster.run(["dd", "if=/dev/zero", "of=\(ballast)", "bs=64k"])
         after(0.5...2.5) { _ in unlink(ballast) }
+        return true
     }
 
-    private func dropPackets() throws {
+    private func dropPackets() throws -> Bool {
         let way = Bool.random(using: &numbers) ? "dport" : "sport"
         let share = Bool.random(using: &numbers) ? "numgen random mod 100 < 30" : ""
         let rule = "add rule inet muster_soak in tcp \(way) \(cluster.port) \(share) drop"
@@ -127,5 +137,6 @@ extension SoakRound {
         after(0.5...5) {
             _ = try $0.cluster.run(["/usr/sbin/nft", "flush chain inet muster_soak in"])
         }
+        return true
     }
 }

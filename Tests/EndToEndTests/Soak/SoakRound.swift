@@ -16,6 +16,8 @@ final class SoakRound {
         /// What else is wrong, in words.
         var complaints: [String] = []
         var seconds = 0.0
+        /// How many items were recorded at each kill of the coordinator.
+        var recorded: [Int] = []
 
         var isGood: Bool { verdict.isEqual && ranAgain.isEmpty && complaints.isEmpty }
     }
@@ -93,6 +95,11 @@ final class SoakRound {
             outcome.complaints.append("job show says \(summary)")
         }
         outcome.ranAgain = recordings.flatMap { $0.broken(job.ledger) }
+        outcome.recorded = recordings.map(\.count)
+        for (earlier, later) in zip(recordings, recordings.dropFirst())
+        where !earlier.isKept(in: later) {
+            outcome.complaints.append("what was recorded at a kill was not at the next one")
+        }
         if !outcome.isGood { outcome.complaints.append(keepLogs()) }
         return outcome
     }
@@ -155,11 +162,13 @@ final class SoakRound {
     private var wasKilled = false
 
     /// Who waits or reads dies. One that submits or feeds does not: nobody else has its inputs.
-    func killReader() {
-        guard let reader, job.kind == .submitted, strikes[.client, default: 0] < 50 else { return }
-        guard !File.text("/proc/\(reader.pid)/cmdline").contains("submit") else { return }
+    func killReader() -> Bool {
+        guard let reader, job.kind == .submitted, strikes[.client, default: 0] < 50,
+            !File.text("/proc/\(reader.pid)/cmdline").contains("submit")
+        else { return false }
         reader.end()
         wasKilled = true
+        return true
     }
 
     private func turn() throws {

@@ -89,6 +89,8 @@ struct SoakReport {
         [:]
     private var sums: [SoakClass: Int] = [:]
     private var rounds = 0
+    /// Of each kill of the coordinator: items that were recorded, and items of the job.
+    private var recorded: [(items: Int, of: Int)] = []
     private let began = Monotonic.now
     private(set) var isGood = true
 
@@ -109,11 +111,14 @@ struct SoakReport {
         row.again += outcome.ranAgain.count
         row.other += outcome.complaints.isEmpty ? 0 : 1
         rows[kind] = row
+        let count = kind == .functions ? 6000 : 1500
+        recorded += outcome.recorded.map { ($0, count) }
         sums.merge(strikes, uniquingKeysWith: +)
         let names = classes.map { "\($0.rawValue) \(strikes[$0, default: 0])" }
+        let filled = outcome.recorded.isEmpty ? "" : ", recorded \(outcome.recorded)"
         say(
             "round \(rounds): \(kind.rawValue), \(names.joined(separator: ", ")): "
-                + "\(outcome.isGood ? "equal" : "NOT GOOD") after \(Int(outcome.seconds)) s")
+                + "\(outcome.isGood ? "equal" : "NOT GOOD") after \(Int(outcome.seconds)) s\(filled)")
         guard !outcome.isGood else { return }
         say("    \(outcome.verdict)")
         for text in outcome.ranAgain.prefix(5) { say("    ran again: \(text)") }
@@ -139,6 +144,16 @@ struct SoakReport {
         }
         say("")
         say("struck: \(faults.joined(separator: ", ")), in \(Int(Monotonic.now - began)) s")
+        if !recorded.isEmpty {
+            let some = recorded.filter { $0.items > 0 && $0.items < $0.of }
+            let shares = some.map { $0.items * 100 / $0.of }.sorted()
+            say(
+                "recorded when the coordinator was killed: none at "
+                    + "\(recorded.count { $0.items == 0 }) kills, some at \(some.count) (median "
+                    + "\(shares.isEmpty ? 0 : shares[shares.count / 2]) % of the job), all at "
+                    + "\(recorded.count { $0.items >= $0.of }) (while results were read); "
+                    + "in all \(recorded.reduce(0) { $0 + $1.items }) items")
+        }
         say(isGood ? "nothing lost" : "NOT GOOD: see the rounds above")
     }
 
