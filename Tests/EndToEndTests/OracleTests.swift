@@ -121,21 +121,6 @@ extension EndToEnd {
             }
         }
 
-        @Test("A killed worker leaves no item behind, not even one that left its session")
-        func killedWorker() throws {
-            try Cluster.with(workers: 1, slots: 2) { cluster in
-                let marker = Marker()
-                let run = try cluster.start(
-                    "run", "sh", "-c", marker.escapes(), ":::", "1", "2")
-                try run.read(until: "items run") { _ in marker.count >= 4 }
-                cluster.killWorker("w1")
-                try Monotonic.wait(for: "no item", seconds: 10) { marker.count == 0 }
-                run.send(SIGINT)
-                run.send(SIGINT)
-                _ = try run.finish()
-            }
-        }
-
         @Test(
             "An item that kills its parent fails alone, its mates succeed",
             arguments: [(3, 6), (300, 400)])

@@ -36,4 +36,52 @@ struct RecoveryTests {
             .attach(job: job.rawValue, items: nil, firstItem: 0, results: true, follow: true))
         #expect(try await reader.results(of: job).texts == ["r0", "r1"])
     }
+
+    @Test("Results of before a restart, late, twice or forged, change nothing after it")
+    func replayed() async throws {
+        nonisolated(unsafe) let first = StoreModel(commitsAtOnce: true)
+        let before = try Bench(store: first)
+        let client = try await before.client()
+        let worker = try await before.worker()
+        let job = try await client.submit(
+            Bench.spec(items: 4) { $0.keepsResults = true }, attach: false)
+        let old = try await worker.leased(4)
+        for lease in old.prefix(2) { worker.answer(lease, text: "r\(lease.item)") }
+        _ = try await client.ask(
+            .attach(job: job.rawValue, items: nil, firstItem: 0, results: true, follow: true))
+        // What a reader sees of kept results is committed.
+        var seen = 0
+        while seen < 2 {
+            if case .results(let records) = try await client.next() { seen += records.count }
+        }
+        let disk = try await before.loop.submit { first.disk }.get()
+
+        let after = try Bench(store: StoreModel(on: disk, commitsAtOnce: true))
+        try await after.loop.submit { try after.coordinator.recover() }.get()
+        let back = try await after.worker()
+        #expect(back.number == worker.number)
+        let leased = try await back.leased(2)
+        #expect(leased.map(\.item).sorted() == [2, 3])
+        #expect(leased.allSatisfy { $0.attempt > 1000 }, "\(leased)")
+        let stranger = try await after.worker("w2")
+        // Of the first life, all of it, twice; the recorded ones with other bytes.
+        for lease in old + old { back.answer(lease, text: "old") }
+        for lease in leased {
+            for attempt in [0, 1, 2, lease.attempt - 1, lease.attempt + 1, UInt32.max] {
+                var forged = lease
+                forged.attempt = attempt
+                back.answer(forged, text: "forged")
+            }
+            // The right number, of a worker that does not hold it.
+            stranger.answer(lease, text: "stolen")
+        }
+        for lease in leased + leased { back.answer(lease, text: "r\(lease.item)") }
+        let reader = try await after.client()
+        _ = try await reader.ask(
+            .attach(job: job.rawValue, items: nil, firstItem: 0, results: true, follow: true))
+        let (items, texts, summary) = try await reader.results(of: job)
+        #expect(items == [0, 1, 2, 3])
+        #expect(texts == ["r0", "r1", "r2", "r3"])
+        #expect(summary.succeeded == 4 && summary.state == "succeeded")
+    }
 }

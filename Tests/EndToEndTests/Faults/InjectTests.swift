@@ -31,6 +31,7 @@ struct InjectTests {
         for k in isWhole ? Array(1...Self.most) : [1, 2, 3, 5, 9] {
             guard try Self.strike(refusal, at: k) else {
                 #expect(k > 1, "\(refusal) was never called")
+                Figure.say("P9", "\(refusal.rawValue): each of \(k - 1) calls")
                 return
             }
         }

@@ -137,6 +137,13 @@ final class Child {
     /// Reads no more, as `head` does when it has enough.
     func closeOutput() { close(&outputEnd) }
 
+    /// Takes so many bytes of its output at most and leaves the rest, as a slow reader does.
+    func sip(_ count: Int) {
+        var room = [UInt8](repeating: 0, count: count)
+        let taken = Glibc.read(outputEnd, &room, count)
+        if taken > 0 { output += room[..<taken] }
+    }
+
     /// What it has written to standard error so far.
     var notes: String { String(decoding: errors, as: UTF8.self) }
 

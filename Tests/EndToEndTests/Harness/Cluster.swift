@@ -136,16 +136,17 @@ final class Cluster {
     /// Starts a worker; it is ready when `waitForWorkers` says so. With a proxy that is all of the
     /// coordinator that it sees. One of a name that was there before comes back.
     @discardableResult
-    func addWorker(_ name: String, slots: Int = 1, through proxy: FaultProxy? = nil) throws -> Child
-    {
+    func addWorker(
+        _ name: String, slots: Int = 1, through proxy: FaultProxy? = nil, before: [String] = []
+    ) throws -> Child {
         let isNew = !File.exists(directory(name))
         let place = isNew ? [proxy.map { "127.0.0.1:\($0.port)" } ?? address] : []
         let ticket = isNew ? ["--token-file", try token()] : []
         let flags = ["--name", name, "-j", "\(slots)", "--allow-root"]
+        let words = ["join"] + place + ticket + ["--state-dir", directory(name)] + flags
         let worker = try Child(
-            ([Shell.muster, "join"] + place + ticket + ["--state-dir", directory(name)] + flags)
-                .map { Array($0.utf8) },
-            environment: environment, errors: .file(directory("\(name).log")))
+            (before + [Shell.muster] + words).map { Array($0.utf8) }, environment: environment,
+            errors: .file(directory("\(name).log")))
         workers[name]?.end()
         workers[name] = worker
         return worker

@@ -43,6 +43,13 @@ enum Process {
         return !status.isEmpty && !status.contains("State:\tZ")
     }
 
+    /// The most memory that it ever had, in megabytes.
+    static func peakMegabytes(_ pid: pid_t) -> Int {
+        let lines = File.text("/proc/\(pid)/status").split(separator: "\n")
+        let words = lines.first { $0.hasPrefix("VmHWM:") }?.split(whereSeparator: \.isWhitespace)
+        return (words.flatMap { $0.count > 1 ? Int($0[1]) : nil } ?? 0) / 1024
+    }
+
     private static func children(of pid: pid_t) -> [pid_t] {
         guard let directory = opendir("/proc/\(pid)/task") else { return [] }
         defer { closedir(directory) }
