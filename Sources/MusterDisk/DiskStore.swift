@@ -59,10 +59,23 @@ package final class DiskStore: Store, Sendable {
                 throw .system(errno, path: folder, operation: "make", needed: 4096)
             }
         }
-        database = try Schema.open(path, mayBeNew: segments.names.jobs().isEmpty)
-        try SegmentFolder.sync(folder: directory)
-        epoch = try Self.nextEpoch(database, path)
+        let mayBeNew = segments.names.jobs().isEmpty
+        do {
+            (database, epoch) = try Self.begin(directory, mayBeNew)
+        } catch .noSpace where reserve.give() {
+            // One that died on a full disk is to be asked again, at least.
+            (database, epoch) = try Self.begin(directory, mayBeNew)
+        }
         reserve.make()
+    }
+
+    private static func begin(
+        _ directory: String, _ mayBeNew: Bool
+    ) throws(StoreError) -> (DatabaseQueue, UInt64) {
+        let path = Schema.path(in: directory)
+        let database = try Schema.open(path, mayBeNew: mayBeNew)
+        try SegmentFolder.sync(folder: directory)
+        return (database, try nextEpoch(database, path))
     }
 
     private static func nextEpoch(

@@ -1,6 +1,7 @@
 /// Space that is kept for the moment when the disk is full: to remove a job or to drop blocks takes
 /// some bytes itself before it gives back many. In comes a directory, out comes a file of zeros
-/// that is deleted when a commit which frees space finds none, and made again when there is room.
+/// that is deleted when a commit which frees space finds none, or a start does, and made again when
+/// there is room.
 
 import Glibc
 import Synchronization
@@ -27,11 +28,11 @@ final class SpaceReserve: Sendable {
         }
     }
 
-    /// - Returns: whether there was something to give.
+    /// - Returns: whether there was something to give, also of a life before.
     func give() -> Bool {
         isThere.withLock { isThere in
             defer { isThere = false }
-            return isThere && unlink(path) == 0
+            return unlink(path) == 0
         }
     }
 }

@@ -81,6 +81,20 @@ struct SpaceTests {
         harness.close()
     }
 
+    @Test("On a disk without room the store of a life before is opened, with its reserve's space")
+    func opens() async throws {
+        let disk = try SmallDisk(mebibytes: 16)
+        var harness = try Harness(disk.folder)
+        let block = try harness.append("kept")
+        try await harness.commit(.submitted(.test(1)), .results(1, block))
+        harness.close()
+        try disk.fill(leaving: 0)
+        harness = try Harness(disk.folder)
+        #expect(try harness.text(block) == "kept")
+        #expect(harness.state.jobs.map(\.results) == [[block]])
+        harness.close()
+    }
+
     @Test("A commit that does not fit changes nothing, and may be tried again")
     func commit() async throws {
         let disk = try SmallDisk(mebibytes: 16)

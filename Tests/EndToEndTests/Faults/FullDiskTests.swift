@@ -27,6 +27,9 @@ struct FullDiskTests {
             #expect(try cluster.muster("status").status == 0)
             let lines = File.text(log).split(separator: "\n").count { $0.contains("full") }
             #expect(lines <= 2, "\(File.text(log))")
+            // One that dies now comes up again as it is, and is read.
+            try cluster.restartCoordinator()
+            #expect(try cluster.muster("results", "last.1").text.hasPrefix("1\n1\n"))
             let room = try Shell.run(
                 ["mount", "-o", "remount,size=256m", cluster.state],
                 environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"])
