@@ -114,7 +114,9 @@ extension ClusterConnection {
                     guard state.withLockedValue({ $0.lost == nil }) else { return link.close() }
                     loop.execute { [self] in take(up: link, welcome) }
                     return
-                } catch let error as MusterError where error.code == .unreachable {
+                } catch let error as MusterError
+                    where error.code == .unreachable || error.code == .untimely
+                {
                     let waited = ContinuousClock.now - start
                     if waited > .nanoseconds(Limits.redialIdleNanoseconds), park(error) { return }
                 } catch {

@@ -7,6 +7,8 @@ package struct MusterError: Error, Hashable, Sendable, Codable, CustomStringConv
         case usage
         /// Certificate, token or role was refused.
         case authentication
+        /// A certificate is not valid at this time: a clock is wrong, or it has run out.
+        case untimely
         /// Nobody answers, or the connection ended.
         case unreachable
         /// The two ends speak different versions of the protocol.
@@ -39,7 +41,7 @@ package struct MusterError: Error, Hashable, Sendable, Codable, CustomStringConv
     package var exitCode: Int32 {
         switch code {
         case .usage: 2
-        case .authentication: 4
+        case .authentication, .untimely: 4
         case .unreachable, .version: 5
         case .malformed, .notFound, .conflict, .limit, .system, .internal: 1
         }

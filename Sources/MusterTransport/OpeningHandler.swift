@@ -2,6 +2,7 @@
 /// one way and WELCOME the other) and from then on cuts plaintext into messages for the link.
 /// Until the session is open the peer may send one small frame and has a few seconds.
 
+import Glibc
 import MusterModel
 import MusterTLS
 import MusterWire
@@ -183,8 +184,14 @@ final class OpeningHandler: ChannelInboundHandler, PlaintextTarget {
         // People read it each time that a coordinator or a worker dies.
         case let error as TLSError where error.code == .truncated:
             MusterError(.unreachable, "the connection broke off")
+        case let error as IOError:
+            MusterError(
+                .unreachable,
+                "the connection broke off (\(String(cString: strerror(error.errnoCode))))")
         case let error as TLSError:
-            MusterError(error.mayRetry ? .unreachable : .authentication, error.description)
+            MusterError(
+                error.mayRetry ? .unreachable : error.isOfTime ? .untimely : .authentication,
+                error.description)
         default: MusterError(.unreachable, "\(error)")
         }
     }

@@ -63,7 +63,7 @@ extension ClusterError {
         let code: Code =
             switch error.code {
             case .usage: .usage
-            case .authentication: .authentication
+            case .authentication, .untimely: .authentication
             case .unreachable: .unreachable
             case .version, .malformed: .version
             case .notFound: .notFound

@@ -61,7 +61,10 @@ struct CoordinatorStart: AsyncParsableCommand {
             state: state, group: group, store: { try store(in: state.path, $0) }
         ) { event in Log.event(event) }
         Signals.handle([SIGINT, SIGTERM]) { _ in server.stop() }
-        try saveAdminProfile(server, address)
+        try Self.saveAdminProfile(server, address)
+        server.whenRenewed { [weak server] in
+            if let server { try Self.saveAdminProfile(server, address) }
+        }
         announce(server, address)
         Background.ready()
         try await server.whenStopped.get()
@@ -77,7 +80,7 @@ struct CoordinatorStart: AsyncParsableCommand {
     }
 
     /// The coordinator's own user may use it at once.
-    private func saveAdminProfile(_ server: CoordinatorServer, _ address: HostPort) throws {
+    private static func saveAdminProfile(_ server: CoordinatorServer, _ address: HostPort) throws {
         let store = Places.profiles
         let cluster = server.authority.clusterID
         var profileName = "local"

@@ -149,6 +149,8 @@ struct WorkerService {
     ) async throws -> Int32 {
         var redial = Redial()
         var hasJoined = false
+        /// What was said already.
+        var complaint = ""
         /// When the coordinator was lost.
         var lost: ContinuousClock.Instant?
         while true {
@@ -177,6 +179,11 @@ struct WorkerService {
                 lost = .now
                 // One that welcomes and ends at once is not dialled without a pause.
                 if .now - begin > Redial.longest { redial = Redial() }
+            } catch let error as MusterError where error.code == .untimely && hasJoined {
+                // Clocks are set right again; a worker that ended would not be started again.
+                let words = error.message
+                if words != complaint { Log.line("\(words); trying on") }
+                complaint = words
             } catch let error as MusterError where error.code == .unreachable {
                 if !hasJoined && redial.isFirst { Log.line("\(error.message); trying on") }
             }

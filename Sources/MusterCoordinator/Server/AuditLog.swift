@@ -33,7 +33,10 @@ package final class AuditLog: Sendable {
     deinit { if file >= 0 { close(file) } }
 
     package func write(_ event: AuditEvent) {
-        let now = Int(time(nil))
+        // Not the wall clock, which may stand still.
+        var uptime = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &uptime)
+        let now = uptime.tv_sec
         let (passes, dropped) = rate.withLockedValue { rate -> (Bool, Int) in
             var before = 0
             if rate.second != now {

@@ -34,13 +34,15 @@ package final class CoordinatorServer: Administrator {
     package let coordinator: Coordinator
     package let authority: CertificateAuthority
     private let state: StateDirectory
-    private let options: Options
+    let options: Options
     private let group: any EventLoopGroup
     private let ledger: TokenLedger
     private let names: MemberNames
-    private let audit: AuditLog
-    private let contexts: TLSContextSource
-    private let enrolContexts: TLSContextSource
+    let audit: AuditLog
+    let contexts: TLSContextSource
+    let enrolContexts: TLSContextSource
+    /// What else has to be made anew together with the coordinator's certificate.
+    let renewals = NIOLockedValueBox<[@Sendable () throws -> Void]>([])
     private let stopped: EventLoopPromise<Void>
     private struct Sockets {
         var listener: Listener?
@@ -104,7 +106,7 @@ package final class CoordinatorServer: Administrator {
         coordinator.administrator = self
     }
 
-    private static func context(
+    static func context(
         _ identity: TLSIdentity, _ authority: CertificateAuthority
     ) throws -> TLSContext {
         try TLSContext.server(
@@ -271,27 +273,7 @@ package final class CoordinatorServer: Administrator {
         return opened
     }
 
-    // MARK: Renewal
-
-    /// The coordinator's own certificate lives 90 days; a new one comes each 30.
-    private func scheduleRenewal() {
-        coordinator.loop.scheduleRepeatedTask(initialDelay: .hours(720), delay: .hours(720)) {
-            [weak self] task in
-            guard let self else { return task.cancel() }
-            do {
-                let identity = try authority.makeIdentity(
-                    role: .coordinator, name: options.name, now: Self.now)
-                contexts.replace(with: try Self.context(identity, authority))
-                enrolContexts.replace(
-                    with: try TLSContext.enrolmentServer(
-                        identity: identity, authority: authority.certificate))
-            } catch {
-                audit.write(AuditEvent("renewal failed", peer: "", detail: "\(error)"))
-            }
-        }
-    }
-
-    private static var now: Int64 { Int64(time(nil)) }
+    static var now: Int64 { Int64(time(nil)) }
     package static func wallClock() -> Double {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)

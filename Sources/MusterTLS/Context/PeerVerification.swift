@@ -153,8 +153,8 @@ enum PeerVerification {
     /// What libssl turns into the alert nearest to the truth.
     private static func alertCode(for error: TLSError) -> Int32 {
         switch error.code {
-        case .certificateExpired: X509_V_ERR_CERT_HAS_EXPIRED
-        case .certificateNotYetValid: X509_V_ERR_CERT_NOT_YET_VALID
+        // "Has expired or is not currently valid" is one alert (RFC 8446, section 6.2).
+        case .certificateExpired, .certificateNotYetValid: X509_V_ERR_CERT_HAS_EXPIRED
         case .certificateRevoked: X509_V_ERR_CERT_REVOKED
         case .certificateUntrusted, .pinMismatch: X509_V_ERR_CERT_UNTRUSTED
         default: X509_V_ERR_CERT_REJECTED

@@ -64,6 +64,9 @@ package struct TLSError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether only a clock stands between the two.
+    package var isOfTime: Bool { code == .certificateExpired || code == .certificateNotYetValid }
+
     package static let truncated = TLSError(
         .truncated,
         "The connection ended without a TLS close_notify: what came last may be missing. "

@@ -40,6 +40,11 @@ extension TLSSession {
                 .alpnRefused,
                 "The other side does not serve \(self.context.protocols.map(\.rawValue)) on this "
                     + "port. Check the port, and that both sides run the same version.")
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+            return TLSError(
+                .certificateExpired,
+                "For the other side our certificate has expired or is not valid yet. Renew it, or "
+                    + "check the clocks of both machines.")
         // An alert's number is its reason less 1000.
         case 1000..<1256:
             return TLSError(.refusedByPeer, "The other side refused the session: \(text).")

@@ -12,7 +12,8 @@ extension EndToEnd {
             var testDescription: String { rawValue }
         }
 
-        private static let count = 300
+        /// The last ones run while the clock stands.
+        private static let count = 150
 
         @Test(
             "One that jumps ten years ahead, ten back and stands still under a job changes nothing",
@@ -48,6 +49,36 @@ extension EndToEnd {
                 #expect(summary["succeeded"]?.number == Double(Self.count - 1))
                 #expect(summary["timedOut"]?.number == 1)
                 #expect(summary["lostAttempts"]?.number == 0, "a connection was lost")
+            }
+        }
+
+        @Test(
+            "A coordinator that starts before its clock is right is reached as soon as it is",
+            arguments: SoakOptions.given == nil
+                ? [-FalseClock.tenYears] : [FalseClock.tenYears, -FalseClock.tenYears])
+        func startsWrong(_ shift: Int64) throws {
+            try Cluster.with { cluster in
+                let clock = try FalseClock("coordinator", in: cluster.directory)
+                try cluster.addWorker("w1", slots: 2)
+                try cluster.waitForWorkers(1)
+                let run = try cluster.start(
+                    "run", "--array", "1-\(Self.count)", "sh", "-c", "sleep 0.02; echo $1", "sh",
+                    "{}")
+                try run.read(until: "the first items' output") { $0.lineCount >= 20 }
+                clock.shift(shift)
+                try cluster.restartCoordinator(before: clock.words)
+                // Nobody believes anybody: each says so once, and tries on.
+                let log = cluster.directory("w1.log")
+                try Monotonic.wait(for: "the worker's word", seconds: 10) {
+                    File.text(log).contains("clocks of both machines")
+                }
+                clock.shift(0)
+                let ended = try run.finish()
+                #expect(ended.status == 0, "\(ended.notes)")
+                #expect(ended.text == (1...Self.count).map { "\($0)\n" }.joined())
+                #expect(cluster.workers["w1"]?.hasEnded == false)
+                let words = File.text(log).split(separator: "\n").count { $0.contains("trying on") }
+                #expect(words <= 2, "\(File.text(log))")
             }
         }
     }
