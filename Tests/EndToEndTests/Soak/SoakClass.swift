@@ -85,11 +85,18 @@ extension SoakRound {
         isDown = true
         cluster.coordinator.end()
         recordings.append(try Recording(of: cluster.state, ledger: job.ledger))
-        after(0...0.7) {
-            try $0.cluster.restartCoordinator()
-            $0.isDown = false
-        }
+        after(0...0.7) { try $0.startCoordinator() }
         return true
+    }
+
+    /// One that finds its disk full says so and ends; its unit starts it again.
+    private func startCoordinator() throws {
+        do {
+            try cluster.restartCoordinator()
+            isDown = false
+        } catch  where File.exists("\(cluster.state)/ballast") {
+            after(0.3...0.6) { try $0.startCoordinator() }
+        }
     }
 
     private func stop() -> Bool {

@@ -89,10 +89,14 @@ final class SoakRound {
         }
         outcome.seconds = Monotonic.now - began
         reader?.end()
-        try calm()
-        let summary = try cluster.summary()
-        if summary["succeeded"]?.number != Double(job.count) {
-            outcome.complaints.append("job show says \(summary)")
+        do {
+            try calm()
+            let summary = try cluster.summary()
+            if summary["succeeded"]?.number != Double(job.count) {
+                outcome.complaints.append("job show says \(summary)")
+            }
+        } catch {
+            outcome.complaints.append("\(error)")
         }
         outcome.ranAgain = recordings.flatMap { $0.broken(job.ledger) }
         outcome.recorded = recordings.map(\.count)
@@ -194,8 +198,10 @@ final class SoakRound {
 
     /// Everything that was disturbed is as it was.
     private func calm() throws {
-        for entry in later.sorted(by: { $0.due < $1.due }) { try entry.action(self) }
-        later = []
+        // One of them may put another off.
+        while let next = later.indices.min(by: { later[$0].due < later[$1].due }) {
+            try later.remove(at: next).action(self)
+        }
         for proxy in proxies + [clientProxy] { proxy.heal() }
     }
 
