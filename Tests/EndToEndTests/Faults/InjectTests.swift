@@ -1,5 +1,6 @@
-// A disk that refuses the coordinator's k-th write or sync, by `strace`: the coordinator stops at
-// once or waits for room, says so, and what it had accepted is there after the next start.
+// A disk that refuses the coordinator's k-th write or sync, or a kill at that call, by `strace`: the
+// coordinator stops at once or waits for room, says so, and what it had accepted is there after the
+// next start.
 
 import Glibc
 import Testing
@@ -12,11 +13,22 @@ struct InjectTests {
         case fullSyncFails = "fsync:error=EIO"
         case writeFails = "pwrite64:error=EIO"
         case writeIsFull = "pwrite64:error=ENOSPC"
+        case killedAtWrite = "pwrite64:signal=SIGKILL"
+        case killedAtSync = "fdatasync:signal=SIGKILL"
+        case killedAtFullSync = "fsync:signal=SIGKILL"
+        case killedAtRename = "renameat:signal=SIGKILL"
+        case killedAtWait = "epoll_wait:signal=SIGKILL"
+        case killedAtSend = "write:signal=SIGKILL"
 
         var testDescription: String { rawValue }
         var call: Substring { rawValue.prefix { $0 != ":" } }
         /// A full disk is no reason to stop.
         var mayStop: Bool { self != .writeIsFull }
+        var kills: Bool { rawValue.hasSuffix("SIGKILL") }
+        /// Those that are tried on each day; the others only as a soak.
+        static let daily: [Refusal] = [
+            .syncFails, .fullSyncFails, .writeFails, .writeIsFull, .killedAtWrite,
+        ]
     }
 
     private static let count = 12
@@ -25,7 +37,7 @@ struct InjectTests {
 
     @Test(
         "At its k-th call the coordinator stops, and its next start has all that was accepted",
-        arguments: Refusal.allCases)
+        arguments: SoakOptions.given == nil ? Refusal.daily : Refusal.allCases)
     func refuses(_ refusal: Refusal) throws {
         let isWhole = SoakOptions.given != nil
         for k in isWhole ? Array(1...Self.most) : [1, 2, 3, 5, 9] {
@@ -59,6 +71,12 @@ struct InjectTests {
                     try Self.wait(for: try cluster.start("wait", "last"), cluster)
                 }
             }
+            if refusal.kills {
+                guard !isReady || cluster.coordinator.hasEnded else { return false }
+                if isReady { #expect(try cluster.coordinator.finish().status == -SIGKILL) }
+                try Self.goOn(cluster, accepted, input, k)
+                return true
+            }
             let wasStruck = File.text(trace).contains("(INJECTED)")
             if wasStruck && (refusal.mayStop || !isReady) {
                 // Of itself, with a reason: no signal. One that never was ready is gone already.
@@ -69,18 +87,27 @@ struct InjectTests {
             } else {
                 #expect(!cluster.coordinator.hasEnded, "k = \(k): \(File.text(log))")
             }
-            try cluster.restartCoordinator()
-            try cluster.waitForWorkers(1)
-            if accepted == nil {
-                let again = try cluster.muster("submit", "echo", input: input)
-                #expect(again.status == 0, "k = \(k): \(again.notes)")
-            }
-            let waited = try cluster.muster("wait", "last", "--timeout", "60s", seconds: 70)
-            #expect(waited.status == 0, "k = \(k): \(waited.notes)")
-            let results = try cluster.muster("results", "last")
-            #expect(results.output == input, "k = \(k): \(results.text) \(results.notes)")
+            try Self.goOn(cluster, accepted, input, k)
             return wasStruck
         }
+    }
+
+    /// The next start has what was accepted, and ends it.
+    private static func goOn(
+        _ cluster: Cluster, _ accepted: String?, _ input: [UInt8], _ k: Int
+    ) throws {
+        try cluster.restartCoordinator()
+        try cluster.waitForWorkers(1)
+        var job = accepted?.prefix { $0 != "\n" } ?? ""
+        if accepted == nil {
+            let again = try cluster.muster("submit", "echo", input: input)
+            #expect(again.status == 0, "k = \(k): \(again.notes)")
+            job = (again.lines.first ?? "")[...]
+        }
+        let waited = try cluster.muster("wait", String(job), "--timeout", "60s", seconds: 70)
+        #expect(waited.status == 0, "k = \(k): \(waited.notes)")
+        let results = try cluster.muster("results", String(job))
+        #expect(results.output == input, "k = \(k): \(results.text) \(results.notes)")
     }
 
     /// Until the program or the coordinator has ended.
