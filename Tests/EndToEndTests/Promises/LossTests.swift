@@ -1,5 +1,5 @@
-// What a killed agent means to the rest: how soon its loss is seen, how soon its items run elsewhere
-// and how soon nothing of them is left where they ran.
+// What a killed agent means to the rest: how soon its loss is seen, how soon its items run
+// elsewhere and how soon nothing of them is left where they ran.
 
 import Glibc
 import Testing

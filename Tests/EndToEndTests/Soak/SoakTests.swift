@@ -118,8 +118,8 @@ struct SoakReport {
         let filled = outcome.recorded.isEmpty ? "" : ", recorded \(outcome.recorded)"
         say(
             "round \(rounds): \(kind.rawValue), \(names.joined(separator: ", ")): "
-                + "\(outcome.isGood ? "equal" : "NOT GOOD") after \(Int(outcome.seconds)) s\(filled)"
-        )
+                + "\(outcome.isGood ? "equal" : "NOT GOOD") after \(Int(outcome.seconds)) s"
+                + filled)
         guard !outcome.isGood else { return }
         say("    \(outcome.verdict)")
         for text in outcome.ranAgain.prefix(5) { say("    ran again: \(text)") }
