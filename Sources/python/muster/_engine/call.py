@@ -15,11 +15,14 @@ class Call:
     """A result that is there or will be. `worker`, `attempt`, `seconds`, `stdout` and `stderr`
     tell about the attempt that ended it."""
 
-    __slots__ = ("_job", "item", "_callback", "_sleepers", "state", "_data", "_value", "_error",
+    __slots__ = ("_job", "item", "size", "_callback", "_sleepers", "state", "_data", "_value", "_error",
                  "_worker", "attempt", "seconds", "stdout", "stderr", "__weakref__")
 
-    def __init__(self, job: Any, item: int, callback: Optional[Callable[["Call"], Any]]) -> None:
-        self._job, self.item, self._callback = job, item, callback
+    def __init__(
+        self, job: Any, item: int, callback: Optional[Callable[["Call"], Any]], size: int = 0
+    ) -> None:
+        """`size`: bytes of its packed arguments."""
+        self._job, self.item, self._callback, self.size = job, item, callback, size
         self._sleepers: Optional[Sleepers] = None
         # waiting; then succeeded, failed, timedOut, cancelled, aborted or lost.
         self.state = "waiting"

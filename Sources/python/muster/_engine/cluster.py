@@ -199,6 +199,10 @@ def connect(profile: Optional[str] = None) -> Cluster:
 def default() -> Cluster:
     """The configured cluster, else an embedded one; opened once and kept for the process."""
     global _default, _default_pid
+    if "_muster" in sys.modules:
+        raise ClusterError(
+            "this code runs in an item on a worker, where no further cluster is opened by itself: "
+            "call functions directly there, or muster.connect() on purpose", "usage")
     with _lock:
         if _default is None or _default.is_closed or _default_pid != os.getpid():
             local_wanted = os.environ.get("MUSTER_LOCAL", "0") not in ("", "0")

@@ -2,6 +2,7 @@
 the function raised, with muster.RemoteTraceback as its cause, or one of muster's own."""
 
 import pickle
+import re
 import signal
 from typing import Any, Optional
 
@@ -10,12 +11,17 @@ from ..errors import (CannotStart, ClusterError, ItemError, ItemTimedOut, Remote
                       RemoteTraceback, RunnerDied)
 
 
+_WHERE = re.compile(r" while it ran item \d+ on worker [\w.-]+|\nlast words on stderr:\n.*", re.S)
+
+
 class Cancelled(ItemError):
     """The item was cancelled. Facades make their own library's exception of it."""
 
 
 def of(record: records.Record, worker: Optional[str], function: str) -> BaseException:
     message, data = records.failure(record.value)
+    # The exception says which item and where by itself.
+    message = _WHERE.sub("", message)
     stderr = bytes(record.stderr[-8192:]).decode("utf-8", "replace").strip()
     where = f"item {record.item} of {function}" + (f" on worker {worker}" if worker else "")
     facts: Any = (record.item, worker, record.attempt, stderr)

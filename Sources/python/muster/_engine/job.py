@@ -2,7 +2,7 @@
 open. In: arguments. Out: calls (call.py). What leaves within one turn of the interpreter leaves
 together; results go straight from the reader to those who wait."""
 
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from .._codec import function as payload
 from .._codec import values
@@ -11,6 +11,10 @@ from .._wire import frames, records, segments
 from ..errors import ClusterError
 from . import failures
 from .call import Call
+
+# While fewer calls are out, one leaves at once; otherwise so many leave together.
+_AT_ONCE = 64
+_TOGETHER = 1024
 
 
 class Job(Receiver):
@@ -22,6 +26,9 @@ class Job(Receiver):
         self._line: Optional[JobLine] = None
         self._calls: Dict[int, Call] = {}
         self._next = 0
+        # Calls that are to leave together.
+        self._waiting: List[bytes] = []
+        self._waiting_bytes = 0
         self._is_closed = False
         self._error: Optional[ClusterError] = None
 
@@ -52,11 +59,25 @@ class Job(Receiver):
             line = self._line or self._start()
             item = self._next
             self._next += 1
-            call = Call(self, item, callback)
+            call = Call(self, item, callback, len(data))
             self._calls[item] = call
-            head = segments.head_of_width(item, 1, len(data))
-            line.add(item, 1, [head + data] if len(data) < 65536 else [head, data], len(data))
+            waiting = self._waiting
+            waiting.append(data)
+            self._waiting_bytes += len(data)
+            if len(self._calls) - len(waiting) < _AT_ONCE or len(waiting) >= _TOGETHER \
+                    or self._waiting_bytes >= frames.BATCH_BYTES:
+                self.flush()
+            elif len(waiting) == 1:
+                self.cluster.link.flush_soon(self)
         return call
+
+    def flush(self) -> None:
+        """Sends calls that were gathered. With the link's lock held."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if waiting and self._line is not None:
+            first = self._next - len(waiting)
+            buffers, size = segments.of_items(first, waiting)
+            self._line.add(first, len(waiting), buffers, size - segments.HEAD.size)
 
     def _start(self) -> JobLine:
         line = self.cluster.line(
@@ -76,6 +97,7 @@ class Job(Receiver):
         with self.cluster.link.lock:
             if not self._is_closed:
                 self._is_closed = True
+                self.flush()
                 if self._line is not None:
                     self._line.end()
 
@@ -83,6 +105,7 @@ class Job(Receiver):
         """Ends all calls that are not over, as cancelled."""
         with self.cluster.link.lock:
             self._is_closed = True
+            self._waiting = []
             if self._line is not None:
                 self._line.cancel()
                 self._line.end()
@@ -96,6 +119,7 @@ class Job(Receiver):
                 return False
             self._calls.pop(call.item, None)
             call.finish("cancelled", error=self._cancelled(call.item))
+            self.flush()
             if self._line is not None:
                 self._line.cancel([(call.item, call.item + 1)])
             return True
@@ -127,7 +151,7 @@ class Job(Receiver):
         call.seconds = record.nanoseconds / 1e9
         call.stdout = bytes(record.stdout).decode("utf-8", "replace")
         call.stderr = bytes(record.stderr).decode("utf-8", "replace")
-        if call.stdout or call.stderr:
+        if (call.stdout or call.stderr) and record.ending != records.RUNNER_DIED:
             self.cluster.show(call.stdout, call.stderr)
         state = records.STATES[record.state]
         if record.state == records.SUCCEEDED:

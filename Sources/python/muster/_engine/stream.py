@@ -182,7 +182,8 @@ class Stream(Receiver):
         return batch
 
     def _of_record(self, record: records.Record) -> Any:
-        if self._show and (len(record.stdout) or len(record.stderr)):
+        if self._show and record.ending != records.RUNNER_DIED \
+                and (len(record.stdout) or len(record.stderr)):
             self.cluster.show(bytes(record.stdout).decode("utf-8", "replace"),
                               bytes(record.stderr).decode("utf-8", "replace"))
         if record.state == records.SUCCEEDED:

@@ -122,6 +122,8 @@ class JobLine:
                 self.receiver.record(whole)
             if part.ending == records.PART:
                 self.received.take_piece(part.item, part.attempt, part.bytes)
+                # The rest must follow before anybody can take it.
+                self.acknowledge(part.bytes)
             else:
                 self.received.take(part.item, part.item + 1, part.bytes)
 

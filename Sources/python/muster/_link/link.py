@@ -36,6 +36,7 @@ class Link:
         self._requests: Dict[int, tuple] = {}
         self._last_request = 0
         self._later: Deque[Callable[[], None]] = deque()
+        self._unflushed: List[Any] = []
         self.workers: Dict[int, str] = {}
         self.over: Optional[ClusterError] = None
         self._is_closing = False
@@ -74,6 +75,11 @@ class Link:
         self._requests[self._last_request] = (request, then, first)
         if self._channel is not None:
             self.send(frames.request_frame(self._last_request, request))
+
+    def flush_soon(self, job: Any) -> None:
+        """`job.flush()` is called before anybody waits for the coordinator again."""
+        self._unflushed.append(job)
+        self.turn.interrupt()
 
     def drop(self, line: JobLine) -> None:
         if line.number is not None:
@@ -196,6 +202,11 @@ class Link:
             return
         whole = False
         try:
+            if self._unflushed:
+                with self.lock:
+                    unflushed, self._unflushed = self._unflushed, []
+                    for job in unflushed:
+                        job.flush()
             if not channel.has_more:
                 poll = select.poll()
                 poll.register(channel.fileno(), channel.events)

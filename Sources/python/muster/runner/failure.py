@@ -2,6 +2,7 @@
 people, and a pickle of (pickled exception or None, traceback's text, type's name) for the client,
 _engine/failures.py. Nothing that an exception does may stop it."""
 
+import os
 import pickle
 import traceback
 from typing import Any, Tuple
@@ -9,6 +10,7 @@ from typing import Any, Tuple
 _TEXT_BYTES = 128 << 10
 _ERROR_BYTES = 1 << 20
 _MESSAGE_BYTES = 60_000
+_OURS = ("_muster" + os.sep, os.path.dirname(__file__) + os.sep)
 
 
 def shortened(text: str, most: int) -> str:
@@ -29,13 +31,12 @@ def words(error: BaseException) -> str:
     return shortened(f"{name}: {text}" if text else name, _MESSAGE_BYTES)
 
 
-def trace(error: BaseException, skip: int) -> str:
+def trace(error: BaseException) -> str:
     """The traceback's text without the runner's own frames."""
     try:
         tb = error.__traceback__
-        for _ in range(skip):
-            if tb is not None:
-                tb = tb.tb_next
+        while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OURS):
+            tb = tb.tb_next
         # The text of the exception itself may be enormous, so only the frames come from there.
         lines = ["Traceback (most recent call last):\n", *traceback.format_tb(tb)]
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -61,7 +62,7 @@ def _pickled(error: BaseException) -> Any:
     return None
 
 
-def of(error: BaseException, skip: int = 1) -> Tuple[str, bytes]:
+def of(error: BaseException) -> Tuple[str, bytes]:
     """Message and error bytes."""
-    text = trace(error, skip)
+    text = trace(error)
     return words(error), pickle.dumps((_pickled(error), text, type(error).__name__), 5)

@@ -63,11 +63,11 @@ class Lane:
             except _BadInput as bad:
                 self.drain(piece, whole=True)
                 item = self._first + 1
-                self._fail(piece, self._first, BAD_INPUT, bad.error, skip=0)
+                self._fail(piece, self._first, BAD_INPUT, bad.error)
             except BaseException as error:
                 self.drain(piece, whole=True)
                 item = self._first + 1
-                self._fail(piece, self._first, THREW, error, skip=2)
+                self._fail(piece, self._first, THREW, error)
             with self._lock:
                 self._results, self._first = [], item
         self.drain(piece, whole=True)
@@ -154,17 +154,15 @@ class Lane:
             except BaseException as error:
                 text = f"the value of type {type(value).__name__} cannot be returned: "
                 wrapped = _as_value_error(error, text)
-                self._fail(piece, item, BAD_VALUE, wrapped, skip=0)
+                self._fail(piece, item, BAD_VALUE, wrapped)
                 continue
             if len(data) > PART_BYTES:
                 self._replies.large_value(piece.chunk, item, each, data)
             else:
                 self._replies.values(piece.chunk, each, segments.of_items(item, [data])[0])
 
-    def _fail(
-        self, piece: Piece, item: int, kind: int, error: BaseException, skip: int = 1
-    ) -> None:
-        message, data = failure.of(error, skip)
+    def _fail(self, piece: Piece, item: int, kind: int, error: BaseException) -> None:
+        message, data = failure.of(error)
         error.__traceback__ = None
         self._print(piece, item)
         self._replies.failed(piece.chunk, item, 0, kind, message, data)

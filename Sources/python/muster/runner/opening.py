@@ -80,7 +80,7 @@ class Job:
         try:
             self._initializer(*self._initargs)
         except BaseException as error:
-            text = failure.trace(error, 1)
+            text = failure.trace(error)
             raise Refusal(f"the initializer failed on worker {self.worker}: "
                           f"{failure.words(error)}\n{text}") from error
 
