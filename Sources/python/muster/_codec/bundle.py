@@ -16,7 +16,7 @@ from typing import Dict, List, Tuple
 NAME = "muster-runner.zip"
 _INSIDE = "_muster"
 _PACKAGES = ("runner", "_codec", "_wire")
-_LEFT_OUT = {"bundle.py", "records.py", "spec.py"}
+_LEFT_OUT = {"bundle.py", "stable.py", "records.py", "spec.py"}
 _MAIN = """import sys, os
 sys.path[0] = os.path.abspath(sys.path[0])
 from _muster.runner.main import main

@@ -6,19 +6,22 @@ import json
 import os
 import struct
 import sys
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 _LENGTH = struct.Struct("<I")
 
-# How an item's value becomes a call.
-ONE, SPREAD, CALL = "one", "spread", "call"
+# How an item's value becomes a call: f(value), f(*value), f(*value[0], **value[1]), or a call of
+# the function that travels with the item, pickled: value[0](*value[1], **value[2]).
+ONE, SPREAD, CALL, APPLY = "one", "spread", "call", "apply"
 
 
 def pack(
-    function: Callable, *, style: str, initializer: Any, initargs: tuple, fixed: tuple,
-    here: bool, threads: bool,
+    function: Optional[Callable], *, style: str, initializer: Any, initargs: tuple, fixed: tuple,
+    here: bool, pool: Optional[str] = None,
 ) -> bytes:
-    """`here`: runners are on this very machine and may work where this program works."""
+    """`here`: runners are on this very machine and may work where this program works. `pool`: the
+    initializer runs once in each process of it, and the main program's globals are as it left
+    them, for all jobs of this pool."""
     import cloudpickle
 
     head: Dict[str, Any] = {
@@ -26,6 +29,8 @@ def pack(
         "style": style, "cloudpickle": cloudpickle.__version__,
         "path": [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path],
     }
+    if pool:
+        head["pool"] = pool
     if here:
         head["directory"] = os.getcwd()
     main = sys.modules.get("__main__")

@@ -62,12 +62,17 @@ class Call:
         if self._error is not None:
             raise self._error
         if self._data is not None:
-            data, self._data = self._data, None
-            try:
-                self._value = values.load(data)
-            except Exception as error:
-                self._error = undecodable(error, self._job.name)
-                raise self._error from error
+            # Two threads that ask get the same object.
+            with self._job.loading:
+                if self._data is not None:
+                    try:
+                        self._value = values.load(self._data)
+                    except Exception as error:
+                        self._error = undecodable(error, self._job.name)
+                        self._error.__cause__ = error
+                    self._data = None
+            if self._error is not None:
+                raise self._error
         return self._value
 
     def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:

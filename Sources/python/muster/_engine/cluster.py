@@ -23,7 +23,7 @@ _INLINE = 64 << 10
 _OPTIONS = frozenset([
     "threads", "initializer", "initargs", "fixed", "retries", "timeout", "ordered",
     "items_per_runner", "runner_bytes", "max_running", "name", "on_result", "chunk",
-    "environment"])
+    "environment", "pool"])
 
 
 class Cluster:
@@ -62,13 +62,14 @@ class Cluster:
 
     # Jobs
 
-    def job(self, function: Callable, **options: Any) -> Job:
+    def job(self, function: Optional[Callable], **options: Any) -> Job:
         """One job on the cluster that takes calls of `function` one by one. Nothing is sent
         before the first call.
 
         Options: `threads`, `initializer`, `initargs`, `fixed` (arguments before all others),
-        `retries`, `timeout` (seconds of one attempt), `items_per_runner`, `max_running`, `name`.
-        """
+        `retries`, `timeout` (seconds of one attempt), `items_per_runner`, `max_running`, `name`,
+        `pool` (jobs of one pool share processes and what its initializer set up there).
+        Without a function the job takes `apply`."""
         _check(options)
         return Job(self, function, options)
 
@@ -76,7 +77,8 @@ class Cluster:
         self, function: Callable, iterable: Iterable[Any], *iterables: Iterable[Any],
         threads: bool = False, chunk: Optional[int] = None, buffer: Optional[int] = None,
         timeout: Optional[float] = None, errors: str = "raise", ordered: bool = True,
-        total_timeout: Optional[float] = None, spread: bool = False, **options: Any,
+        total_timeout: Optional[float] = None, spread: bool = False, indexed: bool = False,
+        on_done: Optional[Callable[[int], Any]] = None, **options: Any,
     ) -> Iterator[Any]:
         """Calls `function` with each item, or with one of each iterable; yields the values in
         order. Starts at once.
@@ -85,30 +87,32 @@ class Cluster:
         that may be out before their values are taken. `timeout`: seconds of one attempt.
         `errors`: "raise" the first failure in its place, or "collect" exceptions as values.
         `total_timeout`: seconds from now after which a value is not waited for. `spread`: each
-        item is a tuple of arguments."""
+        item is a tuple of arguments. `indexed`: yields pairs of item and value. `on_done(n)`: n
+        more items have ended; called on the link's thread."""
         _check(options)
         options.update(threads=threads, chunk=chunk, timeout=timeout)
         stream = self.stream(
             function, iterable, *iterables, buffer=buffer, ordered=ordered, spread=spread,
-            **options)
+            on_done=on_done, **options)
         limit = None
         if total_timeout is not None:
             end = time.monotonic() + total_timeout
 
             def limit() -> float:
                 return max(0.0, end - time.monotonic())
-        return iterate(stream, errors == "collect", limit)
+        return iterate(stream, errors == "collect", limit, indexed)
 
     def stream(
         self, function: Callable, iterable: Iterable[Any], *iterables: Iterable[Any],
         buffer: Optional[int] = None, ordered: bool = True, spread: bool = False,
-        show: bool = True, **options: Any,
+        show: bool = True, on_done: Optional[Callable[[int], Any]] = None,
+        make: Callable[..., Stream] = Stream, **options: Any,
     ) -> Stream:
         """The same as batches of values; nothing checks for failures among them."""
         if iterables:
             iterable, spread = zip(iterable, *iterables), True
         name = options.get("name") or name_of(function)
-        stream = Stream(self, name, show)
+        stream = make(self, name, show, on_done)
         array = _array(iterable) if not spread and not buffer else None
         style = payload.SPREAD if spread else payload.ONE
         options.pop("on_result", None)
@@ -123,17 +127,20 @@ class Cluster:
         return stream
 
     def line(
-        self, function: Callable, style: str, options: Dict[str, Any], receiver: Receiver, *,
+        self, function: Optional[Callable], style: str, options: Dict[str, Any], receiver: Receiver, *,
         name: str, array: Optional[Tuple[int, int, int]], ordered: bool,
     ) -> JobLine:
         """A job that was not submitted yet."""
         self.link.check()
         threads = bool(options.get("threads"))
         initializer = options.get("initializer")
+        pool = options.get("pool")
+        if initializer is not None and not pool:
+            pool = os.urandom(8).hex()
         fixed = payload.pack(
             function, style=style, initializer=initializer,
             initargs=tuple(options.get("initargs") or ()),
-            fixed=tuple(options.get("fixed") or ()), here=self.is_local, threads=threads)
+            fixed=tuple(options.get("fixed") or ()), here=self.is_local, pool=pool)
         data, digest = bundle.bundle()
         files = [OutgoingFile(bundle.NAME, data, digest)]
         fixed_file = None
@@ -143,9 +150,9 @@ class Cluster:
             files.append(shared)
             fixed = b""
         environment = list(options.get("environment") or ())
-        if initializer is not None:
-            # What an initializer changes is for this job alone: runners are not shared.
-            environment.append(f"MUSTER_PYTHON_POOL={os.urandom(8).hex()}")
+        if pool:
+            # What an initializer changes is for this pool alone: no others share its runners.
+            environment.append(f"MUSTER_PYTHON_POOL={pool}")
         made = spec.job(
             name=name, command=bundle.command(), function=name, fixed=fixed,
             fixed_file=fixed_file, files=[file.spec() for file in files], threads=threads,

@@ -2,10 +2,12 @@
 open. In: arguments. Out: calls (call.py). What leaves within one turn of the interpreter leaves
 together; results go straight from the reader to those who wait."""
 
+import threading
+import time
 from typing import Any, Callable, Dict, List, Optional
 
 from .._codec import function as payload
-from .._codec import values
+from .._codec import stable, values
 from .._link.line import JobLine, Receiver
 from .._wire import frames, records, segments
 from ..errors import ClusterError
@@ -18,7 +20,7 @@ _TOGETHER = 1024
 
 
 class Job(Receiver):
-    def __init__(self, cluster: Any, function: Callable, options: Dict[str, Any]) -> None:
+    def __init__(self, cluster: Any, function: Optional[Callable], options: Dict[str, Any]) -> None:
         self.cluster = cluster
         self.name = options.get("name") or name_of(function)
         self._on_result = options.pop("on_result", None)
@@ -29,6 +31,9 @@ class Job(Receiver):
         # Calls that are to leave together.
         self._waiting: List[bytes] = []
         self._waiting_bytes = 0
+        # By identity; the function itself keeps the identity its own.
+        self._pickled: Dict[int, Any] = {}
+        self.loading = threading.RLock()
         self._is_closed = False
         self._error: Optional[ClusterError] = None
 
@@ -46,7 +51,30 @@ class Job(Receiver):
     ) -> Call:
         """Calls the function with these arguments. Returns at once; `callback(call)` runs once,
         on the link's thread, however the call ends."""
-        data = values.dump((args, kwargs or {}))
+        return self._submit(values.dump((args, kwargs or {})), Call, callback)
+
+    def apply(
+        self, function: Callable, args: tuple = (), kwargs: Optional[Dict[str, Any]] = None,
+        callback: Optional[Callable[[Call], Any]] = None, make: Callable[..., Call] = Call,
+    ) -> Call:
+        """Calls another function each time, in a job that was made without one."""
+        data = values.dump((self._pickle(function), args, kwargs or {}))
+        return self._submit(data, make, callback)
+
+    def _pickle(self, function: Callable) -> bytes:
+        parts = stable.parts(function)
+        if parts is None:
+            return values.pickled(function)
+        known = self._pickled.get(id(function))
+        if known is None or not stable.same(parts, known[0]):
+            if len(self._pickled) > 64:
+                self._pickled.clear()
+            known = self._pickled[id(function)] = (parts, values.pickled(function), function)
+        return known[1]
+
+    def _submit(
+        self, data: bytes, make: Callable[..., Call], callback: Optional[Callable[[Call], Any]]
+    ) -> Call:
         if len(data) > frames.ITEM_INPUT_BYTES:
             raise ClusterError(
                 f"the arguments of {self.name} have {len(data)} bytes; they may have "
@@ -59,7 +87,7 @@ class Job(Receiver):
             line = self._line or self._start()
             item = self._next
             self._next += 1
-            call = Call(self, item, callback, len(data))
+            call = make(self, item, callback, len(data))
             self._calls[item] = call
             waiting = self._waiting
             waiting.append(data)
@@ -81,7 +109,7 @@ class Job(Receiver):
 
     def _start(self) -> JobLine:
         line = self.cluster.line(
-            self._function, payload.CALL, self._options, self, name=self.name, array=None,
+            self._function, payload.CALL if self._function else payload.APPLY, self._options, self, name=self.name, array=None,
             ordered=False)
         self._line = line
         self.cluster.link.start(line)
@@ -91,6 +119,28 @@ class Job(Receiver):
     def open_calls(self) -> int:
         """Calls that are not over."""
         return len(self._calls)
+
+    def is_among_oldest(self, call: Call, most: int) -> bool:
+        """Whether fewer than `most` calls that are not over are older. They begin in order."""
+        with self.cluster.link.lock:
+            for place, item in enumerate(self._calls):
+                if place >= most:
+                    return False
+                if item == call.item:
+                    return True
+        return False
+
+    def wait(self, timeout: Optional[float] = None) -> bool:
+        """Whether all calls are over, at the latest after `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self.cluster.link.lock:
+                call = next(reversed(self._calls.values()), None)
+            if call is None:
+                return True
+            left = None if end is None else end - time.monotonic()
+            if not call.wait(left):
+                return False
 
     def close(self) -> None:
         """No more calls; the job ends when all are over."""
@@ -172,7 +222,9 @@ class Job(Receiver):
             call.finish("lost", error=error)
 
 
-def name_of(function: Callable) -> str:
+def name_of(function: Optional[Callable]) -> str:
+    if function is None:
+        return "calls"
     while hasattr(function, "func"):
         function = function.func
     return getattr(function, "__name__", None) or type(function).__name__

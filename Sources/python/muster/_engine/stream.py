@@ -29,8 +29,16 @@ class Failure:
 
 
 class Stream(Receiver):
-    def __init__(self, cluster: Any, name: str, show: bool = True) -> None:
+    def __init__(
+        self, cluster: Any, name: str, show: bool = True,
+        on_done: Optional[Callable[[int], Any]] = None,
+    ) -> None:
         self.cluster, self.name = cluster, name
+        # Items that have ended: as the coordinator counts them, and as told to `on_done`.
+        self._on_done, self._ended, self._came, self._told = on_done, 0, 0, 0
+        # The first item of the batch that was handed out last.
+        self.first = 0
+        self._handed, self._ahead = 0, None
         self.line: JobLine = None  # type: ignore[assignment]
         self._arrived: Deque[Any] = deque()
         self._sleepers = Sleepers()
@@ -76,7 +84,7 @@ class Stream(Receiver):
 
     def feed_iterator(self, source: Iterator[Any], ahead: Optional[int] = None) -> None:
         """`ahead`: items that may be out and not taken by the caller."""
-        self._ahead, self._handed = ahead, 0
+        self._ahead = ahead
         threading.Thread(
             target=self._feed_from, args=(source,), name="muster-inputs", daemon=True).start()
 
@@ -129,13 +137,35 @@ class Stream(Receiver):
     def values(self, run: records.ValueRun) -> None:
         self._arrived.append(run)
         self._sleepers.wake()
+        if self._on_done is not None:
+            self._came += run.segment.count
+            self._tell(self._came)
 
     def record(self, record: records.Record) -> None:
         self._arrived.append(record)
         self._sleepers.wake()
+        if self._on_done is not None:
+            self._came += 1
+            self._tell(self._came)
+
+    def _tell(self, ended: int) -> None:
+        if ended > self._ended:
+            self._ended = ended
+            self.cluster.link.later(self._say)
+
+    def _say(self) -> None:
+        more = self._ended - self._told
+        if more > 0 and self._on_done is not None:
+            self._told += more
+            self._on_done(more)
+
+    def progress(self, summary: Dict[str, Any]) -> None:
+        if self._on_done is not None:
+            self._tell(sum(summary.get(state, 0) for state in records.STATES[2:]))
 
     def ended(self, summary: Dict[str, Any]) -> None:
         self.summary = summary
+        self.progress(summary)
         cancelled = summary.get("cancelled", 0) > 0
         self._finish(failures.cancelled_from_elsewhere(self.name, summary) if cancelled else None)
 
@@ -167,19 +197,28 @@ class Stream(Receiver):
                 raise self._error from None
             return None
         if isinstance(result, records.ValueRun):
+            self.first = result.segment.first
             try:
                 batch = values.decode(result.segment)
             except Exception as error:
                 raise undecodable(error, self.name) from error
         else:
+            self.first = result.item
             batch = [self._of_record(result)]
         with self.cluster.link.lock:
-            self.line.acknowledge(result.bytes)
-            if self._source is None:
-                self._handed = getattr(self, "_handed", 0) + len(batch)
-                if getattr(self, "_ahead", None):
-                    self._room.notify_all()
+            self.acknowledge(result.bytes)
+            self._handed += len(batch)
+            if self._ahead:
+                self._room.notify_all()
         return batch
+
+    def acknowledge(self, size: int) -> None:
+        self.line.acknowledge(size)
+
+    @property
+    def is_over(self) -> bool:
+        """All has come, or nothing more will."""
+        return self._is_over
 
     def _of_record(self, record: records.Record) -> Any:
         if self._show and record.ending != records.RUNNER_DIED \
@@ -204,8 +243,10 @@ class Stream(Receiver):
                 self.line.abandon()
 
 
-def iterate(stream: Stream, collect: bool, timeout: Optional[Callable[[], Optional[float]]]
-            ) -> Iterator[Any]:
+def iterate(
+    stream: Stream, collect: bool, timeout: Optional[Callable[[], Optional[float]]],
+    indexed: bool = False,
+) -> Iterator[Any]:
     """The values of a stream one by one; the first failure ends it unless `collect`."""
     try:
         while True:
@@ -215,7 +256,9 @@ def iterate(stream: Stream, collect: bool, timeout: Optional[Callable[[], Option
             if len(batch) == 1 and type(batch[0]) is Failure:
                 if not collect:
                     raise batch[0].error
-                yield batch[0].error
+                batch[0] = batch[0].error
+            if indexed:
+                yield from enumerate(batch, stream.first)
             else:
                 yield from batch
     finally:

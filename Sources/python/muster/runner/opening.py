@@ -24,7 +24,7 @@ class Job:
         self.worker = text.get("worker") or ""
         self._text = text
         self._fixed = fixed
-        self._lanes_begun: set = set()
+        self._begun: set = set()
         self._initializer: Optional[Callable] = None
         self._initargs: tuple = ()
         self.call: Callable = _unopened
@@ -53,6 +53,11 @@ class Job:
         head, body = payload.parse(data)
         self._check(head)
         _enter(head)
+        if head.get("pool"):
+            self._begun = _begun.setdefault(head["pool"], set())
+            from . import shared
+
+            shared.keep_globals()
         try:
             function, self._initializer, self._initargs, fixed = pickle.loads(body)
         except ModuleNotFoundError as error:
@@ -69,14 +74,16 @@ class Job:
             self.call = lambda value: function(*value)
         elif style == payload.CALL:
             self.call = lambda value: function(*value[0], **value[1])
+        elif style == payload.APPLY:
+            self.call = _apply
         else:
             self.call = function
 
     def begin(self, lane: int) -> None:
         """Runs the initializer, once in each lane. Raises Refusal."""
-        if self._initializer is None or lane in self._lanes_begun:
+        if self._initializer is None or lane in self._begun:
             return
-        self._lanes_begun.add(lane)
+        self._begun.add(lane)
         try:
             self._initializer(*self._initargs)
         except BaseException as error:
@@ -105,6 +112,13 @@ class Job:
 
 
 HOME = os.getcwd()
+# Of each pool, the lanes in which its initializer has run.
+_begun: Dict[str, set] = {}
+_loaded = functools.lru_cache(maxsize=256)(pickle.loads)
+
+
+def _apply(value: Any) -> Any:
+    return _loaded(value[0])(*value[1], **value[2])
 
 
 def _unopened(_: Any) -> Any:
