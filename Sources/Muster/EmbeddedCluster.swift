@@ -1,7 +1,7 @@
 /// Coordinator and worker inside this process, over the same code and frames as between machines,
 /// with the in-memory link between them. It lives as long as the program that made it.
 
-import MusterCoordinator
+package import MusterCoordinator
 import MusterModel
 import MusterStore
 import MusterTLS
@@ -36,12 +36,7 @@ package final class EmbeddedCluster: Sendable {
                 slots: slots, directories: try PrivateDirectoryBase(path: spools),
                 environment: ItemEnvironment.ofThisProcess()))
         let here = LinkPeer(role: .coordinator, name: name, address: "memory")
-        let worker = LinkPeer(role: .worker, name: name, address: "memory")
-        let (workerEnd, workerSeen) = MemoryLink.pair(worker, seesAs: here)
-        let workerWelcome = try await open(workerEnd, on: loop) {
-            coordinator.welcome(workerSeen, agent.hello)
-        }
-        _ = agent.serve(workerEnd, workerWelcome)
+        try await seat(agent, at: coordinator, as: name, on: loop)
         let client = LinkPeer(role: .admin, name: name, address: "memory")
         let (clientEnd, clientSeen) = MemoryLink.pair(client, seesAs: here)
         let welcome = try await open(clientEnd, on: loop) {
@@ -50,6 +45,19 @@ package final class EmbeddedCluster: Sendable {
         let connection = ClusterConnection(link: clientEnd, welcome: welcome, loop: loop)
         return EmbeddedCluster(
             connection: connection, coordinator: coordinator, agent: agent, nursery: nursery)
+    }
+
+    /// Makes the agent a worker of the coordinator, on the same event loop.
+    package static func seat(
+        _ agent: WorkerAgent, at coordinator: Coordinator, as name: String, on loop: any EventLoop
+    ) async throws {
+        let here = LinkPeer(role: .coordinator, name: name, address: "memory")
+        let worker = LinkPeer(role: .worker, name: name, address: "memory")
+        let (workerEnd, workerSeen) = MemoryLink.pair(worker, seesAs: here)
+        let welcome = try await open(workerEnd, on: loop) {
+            coordinator.welcome(workerSeen, agent.hello)
+        }
+        _ = agent.serve(workerEnd, welcome)
     }
 
     private init(

@@ -63,6 +63,7 @@ enum Main {
         guard let first = raw.words.first, first.first != UInt8(ascii: "-") else { return }
         let verb = String(decoding: first, as: UTF8.self)
         guard !Root.verbs.contains(verb) else { return }
+        if verb == EmbeddedCommand.configuration.commandName { return }
         throw Suggestions.unknownVerb(verb, known: Root.verbs + Root.longVerbs)
     }
 
@@ -137,7 +138,7 @@ struct Root: ParsableCommand {
             WaitJob.self, ShowResults.self, ShowLogs.self, CancelJob.self, RetryJob.self,
             ExplainJob.self, StatusCommand.self, CoordinatorGroup.self, WorkerGroup.self,
             JoinCommand.self, TokenGroup.self, LoginCommand.self, ClusterGroup.self,
-            BenchmarkCommand.self, CompletionsCommand.self,
+            BenchmarkCommand.self, CompletionsCommand.self, EmbeddedCommand.self,
         ])
 
     static let verbs = [

@@ -1,0 +1,1 @@
+"""One engine under all facades: clusters, jobs, calls and maps."""

@@ -1,0 +1,1 @@
+"""The connection to a coordinator: profiles, TLS, frames both ways, and coming back."""

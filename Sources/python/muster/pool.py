@@ -1,0 +1,373 @@
+"""multiprocessing.Pool and multiprocessing.pool.ThreadPool on a cluster: the same methods and
+results. In: functions and iterables. Out: lists, iterators, AsyncResults. Each map is a map of the
+engine (_engine/stream.py), all applies of a pool are calls of one job (_engine/job.py)."""
+
+import builtins
+import os
+import threading
+import time
+import weakref
+from multiprocessing import TimeoutError
+from typing import Any, Callable, Iterable, Iterator, List, Optional
+
+from ._engine.call import Call
+from ._engine.cluster import Cluster, default
+from ._engine.job import Job
+from ._engine.stream import Failure, Stream
+from ._link.waiting import Sleepers
+from .errors import ClusterError
+
+__all__ = ["AsyncResult", "Pool", "ThreadPool", "TimeoutError"]
+
+RUN, CLOSE, TERMINATE = "RUN", "CLOSE", "TERMINATE"
+
+
+class AsyncResult:
+    """What `apply_async` gives."""
+
+    def __init__(
+        self, pool: "Pool", callback: Optional[Callable], error_callback: Optional[Callable]
+    ) -> None:
+        self._pool, self._callback, self._error_callback = pool, callback, error_callback
+        self._call: Any = None
+
+    def _finished(self, _: Any = None) -> None:
+        """On the link's thread, once."""
+        error = self._error()
+        if error is None and self._callback is not None:
+            self._callback(self._value())
+        elif error is not None and self._error_callback is not None:
+            self._error_callback(error)
+
+    def _error(self) -> Optional[BaseException]:
+        return self._call.exception()
+
+    def _value(self) -> Any:
+        return self._call.result()
+
+    def wait(self, timeout: Optional[float] = None) -> None:
+        self._call.wait(timeout)
+
+    def ready(self) -> bool:
+        return self._call.done()
+
+    def successful(self) -> bool:
+        if not self.ready():
+            raise ValueError(f"{self!r} not ready")
+        return self._error() is None
+
+    def get(self, timeout: Optional[float] = None) -> Any:
+        self.wait(timeout)
+        if not self.ready():
+            raise TimeoutError
+        error = self._error()
+        if error is not None:
+            raise error
+        return self._value()
+
+
+class _Gathering(Stream):
+    """A stream whose values are kept as they come, for a result that is asked for later."""
+
+    whole: Callable[[], None]
+
+    over: Sleepers
+
+    def values(self, run: Any) -> None:
+        super().values(run)
+        self.line.acknowledge(run.bytes)
+
+    def record(self, record: Any) -> None:
+        super().record(record)
+        self.line.acknowledge(record.bytes)
+
+    def _finish(self, error: Optional[BaseException]) -> None:
+        was_over = self._is_over
+        super()._finish(error)
+        if not was_over:
+            self.cluster.link.later(self.whole)
+
+    def acknowledge(self, size: int) -> None:
+        """It was when it came."""
+
+
+class MapResult(AsyncResult):
+    """What `map_async` and `starmap_async` give."""
+
+    def __init__(self, pool: "Pool", callback: Any, error_callback: Any) -> None:
+        super().__init__(pool, callback, error_callback)
+        self._stream: Any = None
+        self._list: Optional[List[Any]] = None
+        self._first_error: Optional[BaseException] = None
+        self._loading = threading.RLock()
+
+    def _load(self) -> None:
+        with self._loading:
+            if self._list is not None:
+                return
+            found: List[Any] = []
+            try:
+                while True:
+                    batch = self._stream.next_batch()
+                    if batch is None:
+                        break
+                    found += batch
+                for failure in found:
+                    if type(failure) is Failure:
+                        self._first_error = failure.error
+                        break
+            except BaseException as error:
+                self._first_error = error
+            self._list = found
+
+    def _error(self) -> Optional[BaseException]:
+        self._load()
+        return self._first_error
+
+    def _value(self) -> Any:
+        self._load()
+        return self._list
+
+    def wait(self, timeout: Optional[float] = None) -> None:
+        self._stream.cluster.link.wait(self.ready, self._stream.over, timeout)
+
+    def ready(self) -> bool:
+        return self._stream.is_over
+
+
+class IMapIterator:
+    """What `imap` and `imap_unordered` give: `next(timeout)`, and the rest after a failure."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._batch: Iterator[Any] = iter(())
+
+    def __iter__(self) -> "IMapIterator":
+        return self
+
+    def next(self, timeout: Optional[float] = None) -> Any:
+        for value in self._batch:
+            if type(value) is Failure:
+                raise value.error
+            return value
+        try:
+            batch = self._stream.next_batch(timeout)
+        except (TimeoutError, _builtin_timeout):
+            raise TimeoutError from None
+        if batch is None:
+            raise StopIteration
+        self._batch = iter(batch)
+        return self.next(timeout)
+
+    __next__ = next
+
+    def __del__(self) -> None:
+        try:
+            self._stream.cancel()
+        except Exception:
+            pass  # the interpreter ends
+
+
+_builtin_timeout = builtins.TimeoutError
+
+
+class Pool:
+    """Processes on the cluster's workers, one for each slot. `processes` bounds how many items run
+    at once; nothing = all slots."""
+
+    _threads = False
+
+    def __init__(
+        self, processes: Optional[int] = None, initializer: Optional[Callable] = None,
+        initargs: Iterable[Any] = (), maxtasksperchild: Optional[int] = None, context: Any = None,
+        *, cluster: Optional[Cluster] = None,
+    ) -> None:
+        if processes is not None and processes < 1:
+            raise ValueError("Number of processes must be at least 1")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        if maxtasksperchild is not None and (
+                not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
+            raise ValueError("maxtasksperchild must be a positive int or None")
+        self._cluster = cluster or default()
+        self._options = dict(
+            threads=self._threads, initializer=initializer, initargs=tuple(initargs),
+            max_running=processes, items_per_runner=maxtasksperchild)
+        if initializer is not None or maxtasksperchild is not None:
+            self._options["pool"] = os.urandom(8).hex()
+        self._state = RUN
+        self._job: Optional[Job] = None
+        self._streams: List[Any] = []
+        self._pools.add(self)
+
+    _pools: "weakref.WeakSet[Pool]" = weakref.WeakSet()
+
+    def _check_running(self) -> None:
+        if self._state != RUN:
+            raise ValueError("Pool not running")
+
+    def _stream(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int], *,
+        spread: bool = False, ordered: bool = True, **more: Any,
+    ) -> Stream:
+        self._check_running()
+        if chunksize is not None and chunksize < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunksize}")
+        stream = self._cluster.stream(
+            func, iterable, chunk=chunksize if chunksize and chunksize > 1 else None,
+            spread=spread, ordered=ordered, **more, **self._options)
+        self._streams = [one for one in self._streams if not one.is_over]
+        self._streams.append(stream)
+        return stream
+
+    # Calls
+
+    def apply(self, func: Callable, args: tuple = (), kwds: Optional[dict] = None) -> Any:
+        return self.apply_async(func, args, kwds).get()
+
+    def apply_async(
+        self, func: Callable, args: tuple = (), kwds: Optional[dict] = None,
+        callback: Optional[Callable] = None, error_callback: Optional[Callable] = None,
+    ) -> AsyncResult:
+        self._check_running()
+        if self._job is None:
+            self._job = self._cluster.job(None, **self._options, name="applies")
+        result = AsyncResult(self, callback, error_callback)
+        listens = callback is not None or error_callback is not None
+
+        def finished(call: Call) -> None:
+            result._call = call
+            result._finished()
+
+        result._call = self._job.apply(
+            func, tuple(args), kwds or {}, finished if listens else None)
+        return result
+
+    # Maps
+
+    def map(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int] = None
+    ) -> List[Any]:
+        return self._all(self._stream(func, _sized(iterable), chunksize))
+
+    def starmap(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int] = None
+    ) -> List[Any]:
+        return self._all(self._stream(func, _sized(iterable), chunksize, spread=True))
+
+    @staticmethod
+    def _all(stream: Stream) -> List[Any]:
+        found: List[Any] = []
+        failure: Any = None
+        try:
+            while True:
+                batch = stream.next_batch()
+                if batch is None:
+                    break
+                if len(batch) == 1 and failure is None and type(batch[0]) is Failure:
+                    failure = batch[0].error
+                found += batch
+        finally:
+            stream.cancel()
+        if failure is not None:
+            raise failure
+        return found
+
+    def map_async(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int] = None,
+        callback: Optional[Callable] = None, error_callback: Optional[Callable] = None,
+    ) -> MapResult:
+        return self._later(func, iterable, chunksize, callback, error_callback, False)
+
+    def starmap_async(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int] = None,
+        callback: Optional[Callable] = None, error_callback: Optional[Callable] = None,
+    ) -> MapResult:
+        return self._later(func, iterable, chunksize, callback, error_callback, True)
+
+    def _later(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int],
+        callback: Any, error_callback: Any, spread: bool,
+    ) -> MapResult:
+        result = MapResult(self, callback, error_callback)
+
+        def make(*args: Any) -> _Gathering:
+            result._stream = stream = _Gathering(*args)
+            stream.over = Sleepers()
+            stream.whole = whole
+            return stream
+
+        def whole() -> None:
+            result._stream.over.wake()
+            if callback is not None or error_callback is not None:
+                result._finished()
+
+        self._stream(func, _sized(iterable), chunksize, spread=spread, make=make)
+        return result
+
+    def imap(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int] = 1
+    ) -> IMapIterator:
+        return IMapIterator(self._stream(func, iterable, chunksize))
+
+    def imap_unordered(
+        self, func: Callable, iterable: Iterable[Any], chunksize: Optional[int] = 1
+    ) -> IMapIterator:
+        return IMapIterator(self._stream(func, iterable, chunksize, ordered=False))
+
+    # Ends
+
+    def close(self) -> None:
+        if self._state == RUN:
+            self._state = CLOSE
+            if self._job is not None:
+                self._job.close()
+
+    def terminate(self) -> None:
+        """Ends what runs at once."""
+        self._state = TERMINATE
+        try:
+            if self._job is not None:
+                self._job.cancel()
+            for stream in self._streams:
+                stream.cancel()
+        except ClusterError:
+            pass  # it is gone
+
+    def join(self) -> None:
+        """Waits until all that was asked for is done."""
+        if self._state == RUN:
+            raise ValueError("Pool is still running")
+        if self._job is not None:
+            self._job.wait()
+        for stream in self._streams:
+            while not stream.is_over:
+                time.sleep(0.01)
+
+    def __enter__(self) -> "Pool":
+        self._check_running()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.terminate()
+
+    def __reduce__(self) -> Any:
+        raise NotImplementedError(
+            "pool objects cannot be passed between processes or pickled")
+
+
+class ThreadPool(Pool):
+    """Threads of one process on each worker."""
+
+    _threads = True
+
+    def __init__(
+        self, processes: Optional[int] = None, initializer: Optional[Callable] = None,
+        initargs: Iterable[Any] = (), *, cluster: Optional[Cluster] = None,
+    ) -> None:
+        super().__init__(processes, initializer, initargs, cluster=cluster)
+
+
+def _sized(iterable: Iterable[Any]) -> Iterable[Any]:
+    """Ranges and lists as they are, anything else as a list, as the standard library does."""
+    return iterable if isinstance(iterable, (range, list, tuple)) else list(iterable)
