@@ -114,7 +114,7 @@ extension Scheduler {
             return
         }
         leasesAnswered += count
-        // Its bytes count as if all were kept: the driver says `delivered` of what it does not keep.
+        // All its bytes count: the driver says `delivered` of what it does not keep.
         job.succeed(report, on: id)
         effects.append(.keepPart(position, accepted))
         for range in accepted {
