@@ -2,7 +2,8 @@
 /// The simulator looks at them; each sentence names a broken promise.
 
 import MusterCore
-import MusterModel
+package import MusterModel
+import MusterStore
 
 extension Coordinator {
     package func violations() -> [String] {
@@ -43,6 +44,14 @@ extension Coordinator {
             kept == view.bufferedBytes,
             "\(kept) bytes of results are kept, and \(view.bufferedBytes) are counted")
         return broken
+    }
+
+    /// Parts of the ranges whose results would be lost with this process.
+    package func unrecorded(_ ranges: [Range<Int>], of id: JobID) -> [Range<Int>] {
+        guard let job = jobs[id], recorder.store.isDurable else { return [] }
+        let parts = ranges.flatMap { job.unrecorded.parts(in: $0) + job.committing.parts(in: $0) }
+        // Cancelled ones have none that anybody wants.
+        return scheduler.outcomes(of: id, in: parts).filter { $0.state != .cancelled }.map(\.items)
     }
 
     /// As if the process had ended: sessions and coordinator hold each other no longer.

@@ -106,7 +106,11 @@ extension Coordinator {
 
     func take(_ batch: Segment, of id: JobID, from session: ClientSession) throws {
         // Of a job that was cancelled meanwhile, inputs may still be on their way.
-        guard let job = jobs[id], job.source === session else { return }
+        guard let job = jobs[id], job.source === session else {
+            // They take no room, and their client comes to its end all the same.
+            session.outbox.append(.inputCredit(id, bytes: UInt64(batch.bytes)))
+            return touch(session)
+        }
         try job.inputs.append(batch)
         if job.keepsDigests { try job.digests.append(batch) }
         recorder.touch(id)

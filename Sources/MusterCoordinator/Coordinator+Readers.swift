@@ -19,6 +19,12 @@ extension Coordinator {
         guard let view = scheduler.view(of: job.id) else {
             throw MusterError(.notFound, "job \(job.id) is gone")
         }
+        guard results || follow || resume == nil else {
+            // It only sends inputs, and waits for nothing.
+            if resume?.feeds == true { takeSource(job, session) }
+            touch(job.id)
+            return job.summary(view)
+        }
         let reader = addReader(
             session, job, spans, firstItem: firstItem, results: results, follow: follow)
         if let resume {

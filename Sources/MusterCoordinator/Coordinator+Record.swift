@@ -157,7 +157,7 @@ extension Coordinator {
             var rest = ItemSet(report.items)
             for set in [job.unrecorded, job.committing] {
                 for part in set.parts(in: report.items) {
-                    session.owed[job.id, default: ItemSet()].insert(contentsOf: part)
+                    session.owe(part, of: job.id)
                     rest.remove(contentsOf: part)
                 }
             }

@@ -28,6 +28,8 @@ struct Options {
     var minutes: Double?
     var events: Int?
     var traces = false
+    /// Ends with the first seed that breaks a promise.
+    var endsWithFirst = false
     /// Seeds that run first.
     var kept = "Tests/MusterSimulatorTests/seeds.txt"
     /// Runs the scale table instead; 1 = 10,000 workers and 10⁹ items.
@@ -64,6 +66,7 @@ struct Options {
             case "--stride": stride = max(1, try number(Int.self))
             case "--child": isChild = true
             case "--trace": traces = true
+            case "--first": endsWithFirst = true
             default: throw Problem(description: "\(word) is none of its words")
             }
         }

@@ -58,6 +58,20 @@ struct ComeBackTests {
         #expect(try await late.results(of: job).texts.contains("new 0"))
     }
 
+    @Test("Of values that lie together those stay that the client does not have")
+    func values() throws {
+        var store = ResultStore(log: StoreModel().log(.results, of: JobID(1)))
+        let values = Segment(first: 4, ends: [1, 2, 3], blob: ByteBuffer(string: "abc"))
+        try store.keep(
+            ValueRun(
+                job: JobID(1), attempt: 1, worker: WorkerID(1), wallNanoseconds: 0, values: values))
+        store.drop(all: ItemSet(5..<9))
+        #expect(try store.values(from: 4)?.values.item(4) == ByteBuffer(string: "a"))
+        #expect(store.keptBytes > 0)
+        store.drop(4..<5)
+        #expect(store.isEmpty && store.keptBytes == 0)
+    }
+
     @Test("Results that wait for their reader count for the buffer after a restart, too")
     func buffer() async throws {
         nonisolated(unsafe) let store = StoreModel(commitsAtOnce: true)

@@ -176,6 +176,22 @@ struct JobResumptionTests {
         }
     }
 
+    @Test("Of a job that takes no more, nothing is sent after a cut, whatever was not sent")
+    func takesNoMore() throws {
+        var job = JobResumption(job: JobID(1), reading: nil, feeds: true)
+        var isSent = job.add(segment(0..<2))
+        #expect(isSent)
+        // It was cancelled: the coordinator calls all that will ever be recorded.
+        job.inputs?.record(upTo: Limits.itemsPerJob)
+        job.cut()
+        isSent = job.add(segment(2..<3))
+        #expect(!isSent)
+        isSent = job.endInput()
+        #expect(!isSent && !job.feeds)
+        try job.answered(summary(arrived: 2, total: 2))
+        #expect(sent(&job).isEmpty)
+    }
+
     @Test("The request says what was asked, what has come, and whether inputs follow")
     func request() {
         var job = JobResumption(

@@ -66,7 +66,12 @@ package struct JobResumption: Sendable {
     /// - Throws: where it cannot go on with what the coordinator has.
     package mutating func answered(_ summary: JobSummary) throws(MusterError) {
         phase = .repeating
-        guard feeds, let inputs else { return }
+        guard let inputs else { return }
+        guard feeds else {
+            // All that the job takes is on disk. What was not sent came after it was cancelled.
+            self.inputs?.giveUp()
+            return
+        }
         if summary.total != nil {
             // Its inputs have ended there. What is missing was given up on.
             let isWhole = inputs.hasEnded && summary.arrived == inputs.end

@@ -19,6 +19,8 @@ struct ValueStore {
         var place: Place
         /// What the run counts as, in memory or not.
         let bytes: Int
+        /// Items that were dropped.
+        var gone = ItemSet()
         /// It was here at the last recording.
         var isOlder = false
     }
@@ -85,21 +87,30 @@ struct ValueStore {
         }
     }
 
-    /// The reader has these and nobody will ask again. A run goes with its last item. Returns where
-    /// those lay that were in the log.
+    /// The reader has these and nobody will ask again. A run goes when all of its items have gone.
+    /// Returns where those lay that were in the log.
     mutating func drop(_ items: Range<Int>) -> [BlockPlace] {
         let first = place(reaching: items.lowerBound)
         var end = first
+        var kept = first
         var places: [BlockPlace] = []
-        while end < entries.count, entries[end].items.upperBound <= items.upperBound {
-            switch entries[end].place {
-            case .memory(let run): memoryBytes -= run.readableBytes
-            case .stored(let place): places.append(place)
+        while end < entries.count, entries[end].items.lowerBound < items.upperBound {
+            let own = entries[end].items
+            let part = own.clamped(to: items)
+            if part != own { entries[end].gone.insert(contentsOf: part) }
+            if part == own || entries[end].gone.containsAll(own) {
+                switch entries[end].place {
+                case .memory(let run): memoryBytes -= run.readableBytes
+                case .stored(let place): places.append(place)
+                }
+                keptBytes -= entries[end].bytes
+            } else {
+                if kept < end { entries.swapAt(kept, end) }
+                kept += 1
             }
-            keptBytes -= entries[end].bytes
             end += 1
         }
-        entries.removeSubrange(first..<end)
+        entries.removeSubrange(kept..<end)
         return places
     }
 

@@ -50,9 +50,15 @@ final class WorkerSession: LinkDelegate, @unchecked Sendable {
         freed[job, default: ItemSet()].insert(contentsOf: items)
     }
 
+    /// It is to keep these, also where an older attempt at one came in the same turn.
+    func owe(_ items: Range<Int>, of job: JobID) {
+        owed[job, default: ItemSet()].insert(contentsOf: items)
+        freed[job]?.remove(contentsOf: items)
+    }
+
     func sayFreed() {
         guard !freed.isEmpty else { return }
-        for (job, items) in freed.sorted(by: { $0.key < $1.key }) {
+        for (job, items) in freed.sorted(by: { $0.key < $1.key }) where !items.isEmpty {
             outbox.append(.recorded(job, items.ranges.map { $0 }))
         }
         freed = [:]

@@ -20,6 +20,7 @@ struct Campaign {
         while seed < end {
             if let minutes = options.minutes, Self.seconds() - start > minutes * 60 { break }
             total.add(runIn(seed))
+            if options.endsWithFirst && total.failed > 0 { break }
             seed += UInt64(options.stride)
         }
         total.seconds = Self.seconds() - start

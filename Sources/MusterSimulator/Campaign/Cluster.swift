@@ -20,6 +20,8 @@ final class Cluster {
     private(set) var jobs: [String: JobOracle] = [:]
     private var byNumber: [JobID: JobOracle] = [:]
     private var lastHost = 0
+    /// Nothing goes wrong any more.
+    var isHealed = false
     fileprivate var turns = 0
 
     init(_ world: World, _ knobs: Knobs) {
@@ -86,6 +88,21 @@ final class Cluster {
             })
     }
 
+    /// An order is on disk, or its user has the answer: it must outlive a coordinator that dies
+    /// now, whether or not the answer arrives.
+    func orderIsKept() {
+        guard !isHealed, knobs.strikeChance > 0, world.random.chance(knobs.strikeChance) else {
+            return
+        }
+        world.after(world.random.nanoseconds(0...2_000_000)) { [self] in
+            guard coordinator.host.isUp, !isHealed else { return }
+            coordinator.kill()
+            world.after(world.random.nanoseconds(0...2_000_000_000)) { [self] in
+                if !coordinator.host.isUp { coordinator.begin() }
+            }
+        }
+    }
+
     // MARK: What members saw
 
     func plan(of spec: JobSpec) -> JobPlan? { spec.name.flatMap { jobs[$0]?.plan } }
@@ -100,18 +117,26 @@ final class Cluster {
         }
     }
 
-    /// Seen when a lease is given: until it arrives, another worker's result may be recorded.
+    /// Seen when it is sent: until it arrives, other things may have become true.
     func checkSent(_ message: Message) {
-        guard case .lease(let id, let runs, _) = message,
-            let facts = coordinator.durable.jobs[id]
-        else { return }
-        for run in runs {
+        switch message {
+        case .lease(let id, let runs, _):
+            guard let facts = coordinator.durable.jobs[id], let job = byNumber[id] else { return }
             // What has failed may be retried.
-            let isRetried = (byNumber[id]?.retriesSaid ?? 0) > 0
-            let known = isRetried ? facts.succeeded : facts.final
-            if let part = known.parts(in: run.items, atMost: 1).first {
-                world.fail("items \(part) of job \(id) are leased, and their results recorded")
+            let known = job.retriesSaid > 0 ? facts.succeeded : facts.final
+            for run in runs {
+                if let part = known.parts(in: run.items, atMost: 1).first {
+                    world.fail("items \(part) of job \(id) are leased, and recorded as final")
+                }
+                if job.retriesSaid == 0, let scope = job.cancelled, scope.overlaps(run.items) {
+                    world.fail("items \(run.items) of job \(id) are leased after their cancel")
+                }
             }
+        case .recorded(let id, let ranges):
+            if let part = coordinator.coordinator?.unrecorded(ranges, of: id).first {
+                world.fail("items \(part) of job \(id) are called recorded, and are not")
+            }
+        default: break
         }
     }
 
@@ -151,6 +176,7 @@ extension Cluster {
     private func look(_ loop: SimulatedLoop) {
         guard loop === coordinator.host.loop, let live = coordinator.coordinator else { return }
         turns += 1
+        if let what = coordinator.durable.repeated ?? executions.repeated { world.fail(what) }
         guard turns % knobs.lookEvery == 0 else { return }
         for what in live.violations() { world.fail(what) }
     }

@@ -55,21 +55,30 @@ struct OutputMark: Hashable {
 
 final class Executions {
     private(set) var all: [Execution] = []
-    /// Of jobs and items: attempts that were begun.
-    private var attempts: [JobID: [Int: Int]] = [:]
+    /// Of jobs and items: attempts that failed or took too long.
+    private var failures: [JobID: [Int: Int]] = [:]
+    private var numbers: [JobID: Set<UInt64>] = [:]
+    /// A number that two attempts have had.
+    private(set) var repeated: String?
 
     func begin(
         _ job: JobID, _ key: String, _ item: Int, _ attempt: UInt32, on worker: Int
     ) -> Int {
+        let number = UInt64(truncatingIfNeeded: item) << 32 | UInt64(attempt)
+        if !numbers[job, default: []].insert(number).inserted {
+            repeated = "attempt \(attempt) of item \(item) of job \(job) has begun twice"
+        }
         all.append(Execution(job: job, key: key, item: item, attempt: attempt, worker: worker))
-        attempts[job, default: [:]][item, default: 0] += 1
         return all.count - 1
     }
 
     func end(_ execution: Int, _ state: ItemState, pieces: Int = 1) {
         all[execution].state = state
         all[execution].pieces = pieces
+        if state == .failed || state == .timedOut {
+            failures[all[execution].job, default: [:]][all[execution].item, default: 0] += 1
+        }
     }
 
-    func count(of item: Int, in job: JobID) -> Int { attempts[job]?[item] ?? 0 }
+    func failures(of item: Int, in job: JobID) -> Int { failures[job]?[item] ?? 0 }
 }

@@ -12,6 +12,9 @@ final class Faults {
     private var world: World { cluster.world }
 
     func begin() {
+        if let time = cluster.knobs.vanishes {
+            world.after(time) { [self] in cluster.workers[0].vanish() }
+        }
         for kind in Knobs.Trouble.allCases {
             if let mean = cluster.knobs.troubles[kind] { plan(kind, mean) }
         }
@@ -121,10 +124,11 @@ final class Faults {
     func heal() {
         world.note("everything heals")
         isHealed = true
+        cluster.isHealed = true
         for (from, to) in blocks { cluster.network.unblock(from, to) }
         cluster.network.knobs.spikeChance = 0
         cluster.coordinator.mend()
-        for worker in cluster.workers {
+        for worker in cluster.workers where !worker.isGone {
             worker.host.resume()
             // One that drains may have nobody left to wait for.
             if !worker.host.isUp { worker.begin() } else if worker.isLeaving { restart(worker) }

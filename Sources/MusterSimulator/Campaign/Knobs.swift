@@ -14,6 +14,10 @@ struct Knobs {
     var trouble: Int64 = 30_000_000_000
     /// Mean nanoseconds between two of each kind; nil = never.
     var troubles: [Trouble: Int64] = [:]
+    /// Of the coordinator to die just when it has answered an order.
+    var strikeChance = 0.0
+    /// When the first worker's machine is lost for good, without a word to anybody.
+    var vanishes: Int64?
     /// Every how many turns of the coordinator all invariants are looked at.
     var lookEvery = 1
 
@@ -28,7 +32,7 @@ struct Knobs {
             .cut, .block, .killWorker, .loseMachine, .pauseWorker, .killCoordinator,
             .pauseCoordinator,
         ]
-        .contains { troubles[$0] != nil } || troubles[.failDisk] != nil
+        .contains { troubles[$0] != nil } || troubles[.failDisk] != nil || vanishes != nil
     }
 
     init(seed: UInt64) {
@@ -40,6 +44,8 @@ struct Knobs {
         lookEvery = random.pick([1, 1, 4, 16])
         // Knobs that came later have numbers of their own, so that seeds stay what they were.
         var later = SeededRandom(seed ^ 0x1a7e5)
+        if workers.count > 1, later.chance(0.15) { vanishes = later.nanoseconds(0...trouble) }
+        if troubles[.killCoordinator] != nil, later.chance(0.5) { strikeChance = later.unit() }
         for client in jobs.indices {
             for place in jobs[client].indices { jobs[client][place].drawMore(trouble, &later) }
         }
@@ -159,8 +165,17 @@ extension JobPlan {
     fileprivate mutating func drawMore(_ span: Int64, _ random: inout SeededRandom) {
         if use == .submit, random.chance(0.4) { readsAfter = random.nanoseconds(0...(span / 2)) }
         if use == .submit, readsAfter != nil, random.chance(0.5) { retries = random.int(1...2) }
-        let isLarge = count <= 300 && random.chance(0.05)
-        if isLarge, random.chance(0.6) { outputBytes = random.int(100_000...500_000) }
-        if isLarge, isStream, random.chance(0.6) { inputBytes = random.int(50_000...200_000) }
+        // Most jobs are over before long: this is while they run.
+        if cancelAfter == nil, random.chance(0.1) {
+            cancelAfter = Int64(random.log(1...3000)) * 1_000_000
+            if random.chance(0.3) { cancelItems = random.int(0...(count - 1))..<count }
+        }
+        guard count >= 5, random.chance(0.04) else { return }
+        let each = min(1 << 20, random.int(10...30) << 20 / count)
+        if random.chance(0.5) { outputBytes = each }
+        if isStream, random.chance(0.7) {
+            inputBytes = each
+            inputBatch = max(1, min(inputBatch, 4 << 20 / each))
+        }
     }
 }

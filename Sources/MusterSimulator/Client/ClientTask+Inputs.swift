@@ -41,7 +41,8 @@ extension ClientTask {
         guard nextItem < plan.count else {
             job.inputEnded = true
             if resumption?.endInput() == true { life.send(.inputEnded(id)) }
-            return
+            // Of a cancelled job all may have been recorded before.
+            return doneIfDetached()
         }
         let isHeldBack = inputs.isFull || credit <= 0 && resumption?.phase != .cut
         if !isHeldBack {

@@ -89,6 +89,7 @@ final class ClientTask {
             world.fail("job \(plan.key) was made twice, as \(known) and \(id)")
         }
         job.accepted(id)
+        life.cluster.orderIsKept()
         let reading = plan.use == .run ? Self.reading : nil
         resumption = JobResumption(job: id, reading: reading, feeds: plan.isStream)
         if reading != nil { check = ReaderCheck(job, from: 0) }
@@ -235,7 +236,11 @@ final class ClientTask {
             guard let self, !job.isDone else { return }
             job.cancelAsked(plan.cancelItems)
             let spans = plan.cancelItems.map { [ItemSpan(from: $0.lowerBound, to: $0.upperBound)] }
-            life.ask(.cancel(job: id.rawValue, items: spans, graceNanoseconds: 100_000_000)) { _ in
+            life.ask(.cancel(job: id.rawValue, items: spans, graceNanoseconds: 100_000_000)) {
+                [weak self] answer in
+                guard let self, case .done = answer else { return }
+                job.cancelAnswered(plan.cancelItems)
+                life.cluster.orderIsKept()
             }
         }
     }
@@ -249,7 +254,7 @@ final class ClientTask {
         // A cut may swallow it or its answer: the end of the job is said again then.
         life.ask(.retry(job: id.rawValue, items: nil)) { [weak self] answer in
             guard let self else { return }
-            if case .done(let count) = answer, count > 0 { return }
+            if case .done(let count) = answer, count > 0 { return life.cluster.orderIsKept() }
             job.isDone = true
         }
     }

@@ -19,6 +19,8 @@ final class JobOracle {
     var inputEnded = false
     var isCancelSaid = false
     private var isCancelled = false
+    /// Items whose cancel was answered.
+    private(set) var cancelled: Range<Int>?
     private(set) var retriesSaid = 0
     private var lostInputs = false
     /// Another process of its user had some of its results.
@@ -61,6 +63,8 @@ final class JobOracle {
 
     func cancelAsked(_ items: Range<Int>?) { isCancelled = true }
 
+    func cancelAnswered(_ items: Range<Int>?) { cancelled = items ?? 0..<Limits.itemsPerJob }
+
     func retryAsked() { retriesSaid += 1 }
 
     func wasRetried(_ item: Int) -> Bool { retriesSaid > 0 }
@@ -92,9 +96,9 @@ final class JobOracle {
 
     func check(final item: Int, _ state: ItemState) {
         guard state == .failed || state == .timedOut, let id, !mayCancel else { return }
-        let attempts = cluster.executions.count(of: item, in: id)
-        if attempts <= plan.spec.options.retries {
-            fail("item \(item) failed after \(attempts) attempts, but it has retries left")
+        let failures = cluster.executions.failures(of: item, in: id)
+        if failures <= plan.spec.options.retries {
+            fail("item \(item) failed after \(failures) failures, but it has retries left")
         }
     }
 

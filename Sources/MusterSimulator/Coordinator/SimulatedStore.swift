@@ -26,11 +26,18 @@ struct DurableFacts {
     }
     private(set) var jobs: [JobID: Job] = [:]
     private(set) var removed: Set<JobID> = []
+    private var keys: Set<String> = []
+    /// A key that has made two jobs.
+    private(set) var repeated: String?
 
     mutating func apply(_ changes: [StoreChange]) {
         for change in changes {
             switch change {
-            case .submitted(let job): jobs[job.id] = Job()
+            case .submitted(let job):
+                jobs[job.id] = Job()
+                if let key = job.key, !keys.insert("\(job.user) \(key)").inserted {
+                    repeated = "\(key) of \(job.user) has made two jobs"
+                }
             case .removed(let id):
                 jobs[id] = nil
                 removed.insert(id)
@@ -96,7 +103,10 @@ final class SimulatedStore: Store, @unchecked Sendable {
             model.refuseCommit()
             return
         }
-        if model.failure == nil { owner.durable.apply(changes) }
+        if model.failure == nil {
+            owner.durable.apply(changes)
+            if changes.contains(where: \.isOrder) { owner.cluster.orderIsKept() }
+        }
         world.note(model.failure == nil ? "a commit is durable" : "a commit fails")
         model.finishCommit()
     }
@@ -116,5 +126,15 @@ final class SimulatedStore: Store, @unchecked Sendable {
         world.note("\(durable) of \(waiting.count) commits under way are on disk")
         waiting = []
         return model.crash(durable: durable)
+    }
+}
+
+extension StoreChange {
+    /// What a user waits for.
+    fileprivate var isOrder: Bool {
+        switch self {
+        case .submitted, .cancelled, .again: true
+        default: false
+        }
     }
 }

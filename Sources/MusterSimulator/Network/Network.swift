@@ -3,6 +3,8 @@
 
 import MusterModel
 import MusterTransport
+import MusterWire
+import NIOCore
 
 /// How one run's network is. Nanoseconds.
 struct NetworkKnobs {
@@ -26,6 +28,10 @@ final class Network {
     private(set) var links: [SimulatedLink] = []
     /// Directions in which nothing passes, as (from, to) numbers of hosts.
     private var blocked: Set<Direction> = []
+
+    /// Messages by the bytes they came in, of kinds that come again and again.
+    var decoded: [ByteBuffer: Message] = [:]
+    var progressFrames = 0
 
     /// Links with something to send in a blocked direction.
     var stuck: [SimulatedLink] = []

@@ -26,6 +26,8 @@ final class SimulatedWorker {
     /// It was asked to leave, and has.
     private(set) var isLeaving = false
     var isDrained = false
+    /// Its machine is lost and never comes back.
+    private(set) var isGone = false
 
     init(_ cluster: Cluster, _ host: Host, _ knobs: WorkerKnobs) {
         self.cluster = cluster
@@ -34,6 +36,7 @@ final class SimulatedWorker {
     }
 
     func begin() {
+        if isGone { return }
         host.start()
         (isLeaving, isDrained) = (false, false)
         let life = WorkerLife(self)
@@ -45,6 +48,11 @@ final class SimulatedWorker {
         host.kill(silently: silently)
         life?.forget()
         life = nil
+    }
+
+    func vanish() {
+        kill(silently: true)
+        isGone = true
     }
 
     /// Asks to leave, as SIGTERM does.

@@ -91,13 +91,18 @@ extension WorkerLife {
             for record in reports {
                 due.finish(
                     record.job, record.item..<(record.item + 1), attempt: record.attempt)
+                ledger[record.job, default: ItemSet()].insert(
+                    contentsOf: record.item..<(record.item + 1))
             }
             pass(due)
         }
         if !values.isEmpty {
             var due = Reports()
             due.frames = [Self.frame(.values(values))]
-            for run in values { due.finish(run.job, run.items, attempt: run.attempt) }
+            for run in values {
+                due.finish(run.job, run.items, attempt: run.attempt)
+                ledger[run.job, default: ItemSet()].insert(contentsOf: run.items)
+            }
             pass(due)
         }
         reports = []
@@ -125,7 +130,23 @@ extension WorkerLife {
     func claim() {
         outbox = Outbox()
         kept.startOver()
-        link?.send(.claim(kept.claims(of: jobs.keys, held: machine.held)))
+        let claims = kept.claims(of: jobs.keys, held: machine.held)
+        check(claims)
+        link?.send(.claim(claims))
+    }
+
+    /// All that is here is claimed: what runs or waits, and results that nobody has recorded.
+    private func check(_ claims: [Claim]) {
+        var due = ledger
+        for (job, runs) in machine.held {
+            for run in runs { due[job, default: ItemSet()].insert(contentsOf: run.items) }
+        }
+        for claim in claims {
+            due[claim.job]?.subtract(ItemSet(claim.runs.map(\.items)))
+            if let part = due[claim.job]?.ranges.first {
+                world.fail("\(name) does not claim items \(part) of job \(claim.job)")
+            }
+        }
     }
 
     /// An item of which a part has left runs again elsewhere: here it is stopped.
@@ -162,6 +183,7 @@ extension WorkerLife {
     func abandonAll() {
         jobs = [:]
         kept = KeptResults()
+        ledger = [:]
         reports = []
         values = []
         abandonRunning()

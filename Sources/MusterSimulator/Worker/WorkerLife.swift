@@ -26,6 +26,8 @@ final class WorkerLife: LinkDelegate, @unchecked Sendable {
     var welcome: Welcome?
     var outbox = Outbox()
     var kept = KeptResults()
+    /// Items whose results have ended here and that nobody has said are wanted no longer.
+    var ledger: [JobID: ItemSet] = [:]
     var reports: [ResultRecord] = []
     /// Of these and of `values`.
     var gatheredBytes = 0
@@ -188,18 +190,19 @@ final class WorkerLife: LinkDelegate, @unchecked Sendable {
             for batch in batches {
                 for item in batch.range { inputs[id, default: [:]][item] = batch.item(item) }
             }
-            kept.recorded(id, runs.map(\.items))
+            free(runs.map(\.items), of: id)
             step(.lease(id, runs))
         case .revoke(let id, let ranges): step(.revoke(id, ranges))
         case .stop(let id, let ranges, let grace):
-            kept.recorded(id, ranges)
+            free(ranges, of: id)
             step(.stop(id, ranges, graceNanoseconds: grace))
         case .retire(let id):
             kept.forget(id)
+            ledger[id] = nil
             step(.retire(id))
         case .follow(let id, let item): followed[id, default: []].insert(item)
         case .recorded(let id, let ranges):
-            kept.recorded(id, ranges)
+            free(ranges, of: id)
         case .heartbeat: break
         case .drained:
             worker.isDrained = true
@@ -219,6 +222,11 @@ final class WorkerLife: LinkDelegate, @unchecked Sendable {
             old?.close()
         default: world.fail("\(name): the coordinator sent \(message.brief)")
         }
+    }
+
+    private func free(_ ranges: [Range<Int>], of job: JobID) {
+        kept.recorded(job, ranges)
+        ledger[job]?.subtract(ItemSet(ranges))
     }
 
     // MARK: The machine

@@ -90,6 +90,8 @@ extension RandomCluster {
         if case .retry = command {
             check(state.final != nil && state.final != .succeeded, "retried what did not fail")
             jobs[id]?.stopped = false
+            // The driver drops them, and says so as if they had been delivered.
+            jobs[id]?.sentBytes += state.bytes
             jobs[id]?.cancelled.remove(contentsOf: item..<(item + 1))
             jobs[id]?.saidEnd = false
         } else {
