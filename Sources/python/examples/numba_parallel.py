@@ -1,0 +1,47 @@
+"""Numba: a `prange` loop uses the cores of the worker it is on; `nogil` functions share one process.
+
+One item at a time, so that each has the cores for itself: `max_workers=1`. (On a cluster of several
+workers, one for each of them.)
+"""
+
+import numpy
+from numba import njit, prange
+
+from muster import ProcessPoolExecutor, ThreadPoolExecutor
+
+
+@njit(parallel=True)
+def roots(count):
+    total = 0.0
+    for number in prange(count):
+        total += number**0.5
+    return total
+
+
+@njit(nogil=True)
+def harmonic(count):
+    total = 0.0
+    for number in range(1, count + 1):
+        total += 1.0 / number
+    return total
+
+
+def threads_of(count):
+    """How many threads of Numba there are, and how much processor time a second of it took."""
+    import os
+    import time
+
+    import numba
+
+    roots(10)
+    wall, used = time.perf_counter(), sum(os.times()[:2])
+    total = roots(count)
+    return total, numba.get_num_threads(), sum(os.times()[:2]) - used, time.perf_counter() - wall
+
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(max_workers=1) as pool:
+        total, threads, used, wall = pool.submit(threads_of, 200_000_000).result()
+        print(f"{total:.6e} with {threads} threads: {used / wall:.1f} cores")
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        print(numpy.array(list(pool.map(harmonic, [10, 100, 1000]))))
