@@ -44,7 +44,7 @@ class Plugin:
                 values.append("muster")
 
     def pytest_collection_modifyitems(self, items: List[Any]) -> None:
-        expected.mark(items, f"joblib-{self.mode}")
+        expected.mark_pytest(items, f"joblib-{self.mode}")
 
 
 def register_everywhere() -> None:
