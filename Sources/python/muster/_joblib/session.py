@@ -16,6 +16,13 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .._progress import Progress
 from ..runner.batches import CALLS, SINGLE, Batch, limit_threads
 
+# In the runner's zip batches.py lies under another name than here, so that a muster that is
+# installed on the worker is not hidden. A pickle made here names it as it is found there.
+_INSIDE = "_muster"
+for _name in ("", ".runner", ".runner.batches"):
+    sys.modules.setdefault(_INSIDE + _name, sys.modules["muster" + _name])
+Batch.__module__ = limit_threads.__module__ = _INSIDE + ".runner.batches"
+
 Measured = Callable[[int, float, int], None]
 
 
