@@ -12,6 +12,7 @@ Without `n_jobs` all slots are used.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable, Dict, Optional
 
 from joblib._parallel_backends import FallbackToBackend  # type: ignore[import-untyped]
@@ -19,14 +20,16 @@ from joblib.parallel import (  # type: ignore[import-untyped]
     AutoBatchingMixin,
     ParallelBackendBase,
     SequentialBackend,
+    ThreadingBackend,
     register_parallel_backend,
 )
 
+from ._engine.sharing import LEAST_BYTES
 from ._joblib.batching import MeasuredBatching
 from ._joblib.session import Session
 
 # Options of the job that may be given to parallel_config or Parallel; the rest of what joblib
-# passes (temp_folder, mmap_mode, context, ...) is about its own processes and has no meaning here.
+# passes (temp_folder, context, ...) is about its own processes and has no meaning here.
 JOB_OPTIONS = ("initializer", "initargs", "retries", "name", "threads")
 
 
@@ -60,6 +63,8 @@ class MusterBackend(MeasuredBatching, AutoBatchingMixin, ParallelBackendBase):  
         self._cluster = cluster
         self._options: Dict[str, Any] = {}
         self._n_jobs = 1
+        self._max_bytes: Optional[int] = LEAST_BYTES
+        self._mmap_mode: Optional[str] = "r"
         # One run of Parallel, or several of them inside `with Parallel(...)`.
         self._workers: Optional[Session] = None
 
@@ -105,6 +110,8 @@ class MusterBackend(MeasuredBatching, AutoBatchingMixin, ParallelBackendBase):  
         self._n_jobs = count
         merged = {**self.backend_kwargs, **options}
         self._options = {key: merged[key] for key in JOB_OPTIONS if merged.get(key) is not None}
+        self._max_bytes = merged.get("max_nbytes", LEAST_BYTES)
+        self._mmap_mode = merged.get("mmap_mode", "r")
         # joblib's hint means here: in threads of one process on each worker.
         self._options.setdefault("threads", prefer == "threads")
         self._workers = self._session()
@@ -117,6 +124,8 @@ class MusterBackend(MeasuredBatching, AutoBatchingMixin, ParallelBackendBase):  
             max_running=self._n_jobs,
             inner_threads=self.inner_max_num_threads,
             options=self._options,
+            max_bytes=self._max_bytes,
+            mmap_mode=self._mmap_mode,
             measured=self.measured,
         )
 
@@ -159,10 +168,24 @@ class MusterBackend(MeasuredBatching, AutoBatchingMixin, ParallelBackendBase):  
         session, self._workers = self._workers, None
         if session is not None:
             session.cancel()
+        self._forget_ready_batches()
         if ensure_ready:
             self._workers = self._session()
+
+    def _forget_ready_batches(self) -> None:
+        """Batches that joblib has made and not sent: it would begin the next call of an open
+        Parallel with them."""
+        lock = getattr(self.parallel, "_lock", None)
+        batches = getattr(self.parallel, "_ready_batches", None)
+        if lock is None or batches is None:
+            return
+        with lock:
+            while not batches.empty():
+                batches.get_nowait()
 
 
 def register() -> None:
     """Makes the backend known to joblib under the name "muster"."""
-    register_parallel_backend("muster", MusterBackend)
+    # A function that runs on the cluster already has no way to it: there the name means threads.
+    inside = "_muster.runner.main" in sys.modules
+    register_parallel_backend("muster", ThreadingBackend if inside else MusterBackend)

@@ -23,7 +23,7 @@ _INLINE = 64 << 10
 _OPTIONS = frozenset([
     "threads", "initializer", "initargs", "fixed", "retries", "timeout", "ordered",
     "items_per_runner", "runner_bytes", "max_running", "name", "on_result", "chunk",
-    "environment", "pool"])
+    "environment", "files", "pool"])
 
 
 class Cluster:
@@ -142,7 +142,7 @@ class Cluster:
             initargs=tuple(options.get("initargs") or ()),
             fixed=tuple(options.get("fixed") or ()), here=self.is_local, pool=pool)
         data, digest = bundle.bundle()
-        files = [OutgoingFile(bundle.NAME, data, digest)]
+        files = [OutgoingFile(bundle.NAME, data, digest), *(options.get("files") or ())]
         fixed_file = None
         if len(fixed) > _INLINE:
             shared = OutgoingFile("", fixed)

@@ -13,15 +13,13 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .._codec import large
+from .._engine.sharing import SharingJob
 from .._progress import Progress
 from ..runner.batches import CALLS, SINGLE, Batch, limit_threads
 
-# In the runner's zip batches.py lies under another name than here, so that a muster that is
-# installed on the worker is not hidden. A pickle made here names it as it is found there.
-_INSIDE = "_muster"
-for _name in ("", ".runner", ".runner.batches"):
-    sys.modules.setdefault(_INSIDE + _name, sys.modules["muster" + _name])
-Batch.__module__ = limit_threads.__module__ = _INSIDE + ".runner.batches"
+large.found_inside("runner.batches")
+Batch.__module__ = limit_threads.__module__ = "_muster.runner.batches"
 
 Measured = Callable[[int, float, int], None]
 
@@ -48,6 +46,8 @@ class Session:
         max_running: int,
         inner_threads: Optional[int],
         options: Dict[str, Any],
+        max_bytes: Optional[int],
+        mmap_mode: Optional[str],
         measured: Measured,
     ) -> None:
         self.progress = Progress()
@@ -60,6 +60,9 @@ class Session:
             initargs = self._options.get("initargs", ())
             self._options["initializer"] = limit_threads
             self._options["initargs"] = (inner_threads, initializer, initargs)
+        # joblib's meaning of both: nothing is mapped without a limit or a mode.
+        self._least_bytes = max_bytes if max_bytes and mmap_mode else 0
+        self._mode = large.READ if mmap_mode == "r" else large.COPY
         self._measured = measured
         self._lock = threading.Lock()
         self._job: Any = None
@@ -97,11 +100,13 @@ class Session:
                 raise RuntimeError("This call of Parallel has ended; nothing more can be sent.")
             if self._job is None:
                 self._function = function
-                self._job = self._cluster.job(
+                self._job = SharingJob(
+                    self._cluster,
                     Batch(function, self._level),
-                    ordered=False,
-                    max_running=self._max_running,
-                    **self._options,
+                    {"ordered": False, "max_running": self._max_running, **self._options},
+                    least_bytes=self._least_bytes,
+                    mode=self._mode,
+                    trusts=True,
                 )
             return self._job
 

@@ -68,7 +68,7 @@ def _nested(level: int) -> ContextManager[Any]:
 
 
 def _prepare() -> None:
-    """Once a process: a joblib imported later starts with threads, not with processes."""
+    """Once a process: joblib starts with threads here, also if it is imported later."""
     global _prepared
     if _prepared:
         return
@@ -78,10 +78,9 @@ def _prepare() -> None:
         joblib = sys.modules["joblib.parallel"]
         joblib.DEFAULT_BACKEND = joblib.DEFAULT_PROCESS_BACKEND = "threading"
         # A function that names our backend runs on the cluster already.
-        joblib.BACKENDS.setdefault("muster", joblib.BACKENDS["threading"])
+        joblib.BACKENDS["muster"] = joblib.BACKENDS["threading"]
 
-    if "joblib.parallel" not in sys.modules:
-        when_imported("joblib.parallel", use_threads)
+    when_imported("joblib.parallel", use_threads)
 
 
 def limit_threads(
