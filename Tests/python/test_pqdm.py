@@ -62,7 +62,7 @@ def test_arguments_are_spread_as_asked(cluster, pqdm):
 def test_there_is_one_bar_and_it_ends_at_all_items(cluster, count):
     Bar.made.clear()
     processes.pqdm(list(range(count)), square, n_jobs=2, tqdm_class=Bar, desc="squares")
-    assert [(bar.n, bar.total, bar.desc) for bar in Bar.made] == [(count, count, "squares: ")]
+    assert [(bar.n, bar.total, bar.desc) for bar in Bar.made] == [(count, count, "squares")]
 
 
 def test_items_of_a_generator_are_counted_too(cluster):

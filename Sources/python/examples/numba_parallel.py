@@ -1,13 +1,13 @@
-"""Numba: a `prange` loop uses the cores of the worker it is on; `nogil` functions share one process.
+"""Numba: a `prange` loop uses the cores of the worker it is on; `nogil` functions run side by side.
 
-One item at a time, so that each has the cores for itself: `max_workers=1`. (On a cluster of several
-workers, one for each of them.)
+Both in a thread pool: its one process on each worker has all cores of the worker for its threads,
+where each process of a process pool has the share of a slot.
 """
 
 import numpy
 from numba import njit, prange
 
-from muster import ProcessPoolExecutor, ThreadPoolExecutor
+from muster import ThreadPoolExecutor
 
 
 @njit(parallel=True)
@@ -40,7 +40,7 @@ def threads_of(count):
 
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=1) as pool:
         total, threads, used, wall = pool.submit(threads_of, 200_000_000).result()
         print(f"{total:.6e} with {threads} threads: {used / wall:.1f} cores")
     with ThreadPoolExecutor(max_workers=4) as pool:

@@ -1,4 +1,4 @@
-"""threading.Thread: start and join, on the cluster. What the function returns is in `result`."""
+"""threading.Thread: start and join, on the cluster. `result()` gives what the function returns."""
 
 from muster import Thread
 
@@ -16,4 +16,4 @@ if __name__ == "__main__":
         thread.start()
     for thread in threads:
         thread.join()
-    print([thread.result for thread in threads])
+    print([thread.result() for thread in threads])

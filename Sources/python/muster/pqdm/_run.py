@@ -10,11 +10,14 @@ from __future__ import annotations
 from operator import length_hint
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
+from .._codec import function as payload
+from .._engine.stream import Failure
+
 # What goes to the pool rather than to the bar, as pqdm divides them by its executors' arguments.
 # A context or a name of threads has no meaning here and is accepted for the sake of the code.
 POOL_OPTIONS = ("initializer", "initargs", "max_tasks_per_child")
 IGNORED = ("max_workers", "mp_context", "thread_name_prefix")
-STYLES = {None: "one", "direct": "one", "args": "spread", "kwargs": "keywords"}
+ARGUMENT_TYPES = (None, "direct", "args", "kwargs")
 BEHAVIOURS = ("ignore", "immediate", "deferred")
 
 
@@ -30,7 +33,7 @@ def run(
     threads: bool,
 ) -> List[Any]:
     """One call of pqdm."""
-    if argument_type not in STYLES:
+    if argument_type not in ARGUMENT_TYPES:
         raise ValueError(f"argument_type is {argument_type!r}; it may be 'args', 'kwargs' or None")
     if exception_behaviour not in BEHAVIOURS:
         raise ValueError(
@@ -41,7 +44,7 @@ def run(
     if tqdm_class is None:
         # Not muster.auto's: this bar is moved by hand.
         from tqdm.auto import tqdm as tqdm_class  # type: ignore[import-untyped,no-redef]
-    import muster
+    from .. import default
 
     pool = {key: options[key] for key in POOL_OPTIONS if options.get(key) is not None}
     if "max_tasks_per_child" in pool:
@@ -50,9 +53,13 @@ def run(
         key: value for key, value in options.items() if key not in POOL_OPTIONS + IGNORED}
     if bar_options.get("total") is None:
         bar_options["total"] = length_hint(array, -1) if length_hint(array, -1) >= 0 else None
-    cluster = muster.default()
+    cluster = default()
+    items: Iterable[Any] = array
+    if argument_type == "kwargs":
+        items = (((), item) for item in array)
+        pool["style"] = payload.CALL
     stream = cluster.stream(
-        function, array, style=STYLES[argument_type], ordered=False, threads=threads,
+        function, items, spread=argument_type == "args", ordered=False, threads=threads,
         max_running=jobs, buffer=2 * (jobs or cluster.slots) if bounded else None, **pool)
     with tqdm_class(**bar_options) as bar:
         return _collect(stream, bar, exception_behaviour)
@@ -60,16 +67,14 @@ def run(
 
 def _collect(stream: Any, bar: Any, exception_behaviour: str) -> List[Any]:
     """Each result in the place of its item."""
-    from .._engine.stream import Failure
-
     results: List[Any] = []
     failed: Dict[int, BaseException] = {}
     try:
         while True:
-            found = stream.next_run()
-            if found is None:
+            values = stream.next_batch()
+            if values is None:
                 break
-            first, values = found
+            first = stream.first
             missing = first + len(values) - len(results)
             if missing > 0:
                 results.extend([None] * missing)
