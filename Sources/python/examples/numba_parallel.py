@@ -26,22 +26,25 @@ def harmonic(count):
     return total
 
 
-def threads_of(count):
-    """How many threads of Numba there are, and how much processor time a second of it took."""
-    import os
-    import time
+def busy_threads(count):
+    """The sum, and the share of the work that each thread of Numba did, by its processor time."""
+    from pathlib import Path
 
-    import numba
+    def used():
+        tasks = Path("/proc/self/task").glob("*/stat")
+        lines = {path.parent.name: path.read_text().rsplit(")", 1)[1].split() for path in tasks}
+        return {name: int(fields[11]) + int(fields[12]) for name, fields in lines.items()}
 
     roots(10)
-    wall, used = time.perf_counter(), sum(os.times()[:2])
+    before = used()
     total = roots(count)
-    return total, numba.get_num_threads(), sum(os.times()[:2]) - used, time.perf_counter() - wall
+    times = [time - before.get(name, 0) for name, time in used().items()]
+    return total, sorted(time / sum(times) for time in times if time > 0.1 * sum(times))
 
 
 if __name__ == "__main__":
     with ThreadPoolExecutor(max_workers=1) as pool:
-        total, threads, used, wall = pool.submit(threads_of, 200_000_000).result()
-        print(f"{total:.6e} with {threads} threads: {used / wall:.1f} cores")
+        total, shares = pool.submit(busy_threads, 200_000_000).result()
+        print(f"{total:.6e} by {len(shares)} threads")
     with ThreadPoolExecutor(max_workers=4) as pool:
         print(numpy.array(list(pool.map(harmonic, [10, 100, 1000]))))
