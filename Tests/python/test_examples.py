@@ -20,7 +20,8 @@ EXAMPLES = {
     "pqdm_threads": (r"division by zero 0\.25\n", ["tqdm"]),
     "futures_processes": (r"(.*\n){10}\[\(0, 2\), .*\]\n\[\(0, 5\), .*\]\n", []),
     "futures_threads": (r"1521\n", []),
-    "pool_processes": (r"\[\(0, 2\), .*\n\[\(1, 2\), \(3, 4\)\]\n\(1, 7\)\n(.*\n){5}\[\(0, 2\)", []),
+    "pool_processes": (
+        r"\[\(0, 2\), .*\n\[\(1, 2\), \(3, 4\)\]\n\(1, 7\)\n(.*\n){5}\[\(0, 2\)", []),
     "pool_threads": (r"\[0, 1, 4, .*225\]\n", []),
     "threads": (r"\[\(0, 3\), .*\(4, 3\)\]\n", []),
     "numba_parallel": (r"1\.885618e\+12 by \d+ threads\n\[", ["numba"]),

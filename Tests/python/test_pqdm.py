@@ -67,7 +67,8 @@ def test_there_is_one_bar_and_it_ends_at_all_items(cluster, count):
 
 def test_items_of_a_generator_are_counted_too(cluster):
     Bar.made.clear()
-    results = processes.pqdm((n for n in range(100)), square, n_jobs=2, tqdm_class=Bar, bounded=True)
+    numbers = (n for n in range(100))
+    results = processes.pqdm(numbers, square, n_jobs=2, tqdm_class=Bar, bounded=True)
     assert results == [n * n for n in range(100)]
     assert [(bar.n, bar.total) for bar in Bar.made] == [(100, None)]
 

@@ -1,9 +1,9 @@
 """Runs CPython's own tests of executors and pools against ours.
 
-In: `python cpython_suite.py [futures|pool] [unittest options]`, with any Python that has cloudpickle
-and its package `test` (distributions often leave it out, or parts of it). Out: unittest's report;
-exit code 0 when all passed or when this Python has no such tests, which is then said. Nothing of the
-suites is part of this project.
+In: `python cpython_suite.py [futures|pool] [unittest options]`, with any Python that has
+cloudpickle and its package `test` (distributions often leave it out, or parts of it). Out: unittest's report;
+exit code 0 when all passed or when this Python has no such tests, which is then said. Nothing of
+the suites is part of this project.
 
 Differences that are meant to be are in expected.txt, each with its reason.
 """
@@ -59,9 +59,14 @@ def futures_cases() -> Iterator[type]:
             body: Dict[str, Any] = {"executor_type": executor, "__module__": __name__}
             if kind == "Processes":
                 # They ask for a context, and pass it; the executor takes and ignores it.
-                body.update(ctx="spawn", get_context=lambda self: multiprocessing.get_context("spawn"))
-            bases = [found[name]] + [one for one in (mixin, base) if not issubclass(found[name], one)]
+                body.update(ctx="spawn", get_context=spawning)
+            bases = [found[name]]
+            bases += [one for one in (mixin, base) if not issubclass(found[name], one)]
             yield made(f"{kind}{name}", tuple(bases), body)
+
+
+def spawning(self: Any) -> Any:
+    return multiprocessing.get_context("spawn")
 
 
 def made(name: str, bases: Tuple[type, ...], body: Dict[str, Any]) -> type:

@@ -39,8 +39,8 @@ class Plugin:
             return
         for marker in metafunc.definition.iter_markers("parametrize"):
             values: Any = marker.args[1]
-            named = isinstance(values, list) and all(isinstance(v, (str, type(None))) for v in values)
-            if named and "loky" in values and "muster" not in values:
+            words = isinstance(values, list) and all(isinstance(v, str) for v in values)
+            if words and "loky" in values and "muster" not in values:
                 values.append("muster")
 
     def pytest_collection_modifyitems(self, items: List[Any]) -> None:
@@ -58,7 +58,9 @@ def register_everywhere() -> None:
 
 def main() -> int:
     arguments = sys.argv[1:]
-    mode = arguments.pop(0) if arguments and arguments[0] in ("named", "wide", "default") else "named"
+    mode = "named"
+    if arguments and arguments[0] in ("named", "wide", "default"):
+        mode = arguments.pop(0)
     assert "muster" in joblib.parallel.BACKENDS, "import muster did not register the backend"
     if mode == "default":
         joblib.parallel.DEFAULT_BACKEND = "muster"

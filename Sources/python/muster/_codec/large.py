@@ -19,8 +19,8 @@ from . import values
 # Where job files are; a job may change the working directory later.
 HOME = os.getcwd()
 
-# How `restore` maps: READ shares one mapping among all items and gives arrays that cannot be written
-# (joblib's mmap_mode "r"); COPY gives each item its own, whose changes nobody else sees, as with a
+# How `restore` maps: READ shares one mapping among all items and gives arrays that cannot be
+# written (joblib's mmap_mode "r"); COPY gives each item its own, whose changes nobody else sees, as with a
 # pickle.
 READ, COPY = "r", "c"
 
@@ -87,8 +87,8 @@ def _map(name: str, mode: str) -> mmap.mmap:
     return mapping
 
 
-# In the runner's zip this file lies under another name than here, so that a muster that is installed
-# on a worker is not hidden. A pickle made here names it as it is found there.
+# In the runner's zip this file lies under another name than here, so that a muster that is
+# installed on a worker is not hidden. A pickle made here names it as it is found there.
 _INSIDE = "_muster"
 
 

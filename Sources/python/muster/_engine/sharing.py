@@ -1,8 +1,8 @@
 """A job whose large arguments travel once to each worker instead of with every item.
 
-In: the same calls as job.py takes. Out: calls of one job, or of a few one after the other: the files
-of a job are fixed when it is submitted, so arguments that come with a later call begin another. What
-is small, or came only once, goes inside its item, which costs least. Next: _codec/large.py.
+In: the same calls as job.py takes. Out: calls of one job, or of a few one after the other: the
+files of a job are fixed when it is submitted, so arguments that come with a later call begin
+another. What is small, or came only once, goes inside its item, which costs least. Next: _codec/large.py.
 """
 
 from __future__ import annotations
