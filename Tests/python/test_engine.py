@@ -119,7 +119,7 @@ def test_threads_share_one_process(cluster):
         time.sleep(0.05)
         return os.getpid(), threading.get_ident()
     seen = set(cluster.map(where, range(8), threads=True, chunk=1))
-    assert len({pid for pid, _ in seen}) == 1 and len(seen) == 2
+    assert len({pid for pid, _ in seen}) == 1 and len(seen) > 1
 
 
 def test_an_embedded_cluster_ends_with_its_client():

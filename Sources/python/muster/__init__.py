@@ -10,6 +10,7 @@ from ._engine.job import Job
 from ._engine.local import local
 from .errors import (CannotStart, ClusterError, ItemError, ItemTimedOut, RemoteError,
                      RemoteTraceback, RunnerDied)
+from .runner.hook import when_imported as _when_imported
 
 __version__ = "0.1.0"
 _LATER = {
@@ -25,3 +26,13 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(importlib.import_module("." + _LATER[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _register_joblib() -> None:
+    from .joblib import register
+
+    register()
+
+
+# joblib is not needed here; where it is used, it knows the backend "muster".
+_when_imported("joblib.parallel", _register_joblib)

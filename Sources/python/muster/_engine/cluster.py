@@ -23,7 +23,7 @@ _INLINE = 64 << 10
 _OPTIONS = frozenset([
     "threads", "initializer", "initargs", "fixed", "retries", "timeout", "ordered",
     "items_per_runner", "runner_bytes", "max_running", "name", "on_result", "chunk",
-    "environment", "pool"])
+    "environment", "files", "pool"])
 
 
 class Cluster:
@@ -106,15 +106,16 @@ class Cluster:
         self, function: Callable, iterable: Iterable[Any], *iterables: Iterable[Any],
         buffer: Optional[int] = None, ordered: bool = True, spread: bool = False,
         show: bool = True, on_done: Optional[Callable[[int], Any]] = None,
-        make: Callable[..., Stream] = Stream, **options: Any,
+        make: Callable[..., Stream] = Stream, style: Optional[str] = None, **options: Any,
     ) -> Stream:
-        """The same as batches of values; nothing checks for failures among them."""
+        """The same as batches of values; nothing checks for failures among them. `style`: how an
+        item becomes a call (_codec/function.py), where neither form of `spread` will do."""
         if iterables:
             iterable, spread = zip(iterable, *iterables), True
         name = options.get("name") or name_of(function)
         stream = make(self, name, show, on_done)
-        array = _array(iterable) if not spread and not buffer else None
-        style = payload.SPREAD if spread else payload.ONE
+        array = _array(iterable) if not spread and not buffer and not style else None
+        style = style or (payload.SPREAD if spread else payload.ONE)
         options.pop("on_result", None)
         stream.line = self.line(
             function, style, options, stream, name=name, array=array, ordered=ordered)
@@ -127,8 +128,8 @@ class Cluster:
         return stream
 
     def line(
-        self, function: Optional[Callable], style: str, options: Dict[str, Any], receiver: Receiver, *,
-        name: str, array: Optional[Tuple[int, int, int]], ordered: bool,
+        self, function: Optional[Callable], style: str, options: Dict[str, Any],
+        receiver: Receiver, *, name: str, array: Optional[Tuple[int, int, int]], ordered: bool,
     ) -> JobLine:
         """A job that was not submitted yet."""
         self.link.check()
@@ -142,7 +143,7 @@ class Cluster:
             initargs=tuple(options.get("initargs") or ()),
             fixed=tuple(options.get("fixed") or ()), here=self.is_local, pool=pool)
         data, digest = bundle.bundle()
-        files = [OutgoingFile(bundle.NAME, data, digest)]
+        files = [OutgoingFile(bundle.NAME, data, digest), *(options.get("files") or ())]
         fixed_file = None
         if len(fixed) > _INLINE:
             shared = OutgoingFile("", fixed)
@@ -206,7 +207,7 @@ def connect(profile: Optional[str] = None) -> Cluster:
 def default() -> Cluster:
     """The configured cluster, else an embedded one; opened once and kept for the process."""
     global _default, _default_pid
-    if "_muster" in sys.modules:
+    if "_muster.runner.main" in sys.modules:
         raise ClusterError(
             "this code runs in an item on a worker, where no further cluster is opened by itself: "
             "call functions directly there, or muster.connect() on purpose", "usage")

@@ -53,6 +53,12 @@ class Job(Receiver):
         on the link's thread, however the call ends."""
         return self._submit(values.dump((args, kwargs or {})), Call, callback)
 
+    def call_packed(
+        self, data: bytes, callback: Optional[Callable[[Call], Any]] = None
+    ) -> Call:
+        """The same with arguments that are an item already (sharing.py)."""
+        return self._submit(data, Call, callback)
+
     def apply(
         self, function: Callable, args: tuple = (), kwargs: Optional[Dict[str, Any]] = None,
         callback: Optional[Callable[[Call], Any]] = None, make: Callable[..., Call] = Call,

@@ -1,0 +1,1 @@
+"""Parts of the joblib backend (muster/joblib.py): batch sizes, the session of one run."""

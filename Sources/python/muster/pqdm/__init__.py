@@ -1,0 +1,1 @@
+"""pqdm on the cluster: `from muster.pqdm.processes import pqdm`, or `.threads`. See _run.py."""
