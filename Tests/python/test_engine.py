@@ -128,3 +128,9 @@ def test_an_embedded_cluster_ends_with_its_client():
         assert list(cluster.map(abs, range(-3, 0))) == [3, 2, 1]
         folder = cluster._owner.folder
     assert not os.path.exists(folder)
+
+
+def test_a_cluster_that_records_nothing_takes_any_amount_of_input():
+    given = [bytes(1 << 20)] * 80
+    with muster.local(1) as cluster:
+        assert list(cluster.map(len, given)) == [1 << 20] * 80

@@ -32,7 +32,7 @@ class JobLine:
         self.number: Optional[int] = None
         self.state = STARTING
         self.feeds = "stream" in spec["input"]
-        self.inputs = KeptInputs()
+        self.inputs = KeptInputs(bool(link.welcome.get("records")))
         self.received = Received()
         self._credit = frames.INPUT_AHEAD_BYTES
         self._taken = 0

@@ -20,7 +20,9 @@ class Kept(NamedTuple):
 class KeptInputs:
     """Segments from their making until the coordinator has them on disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeps: bool = True) -> None:
+        """`keeps`: the coordinator says what it has recorded, and there is coming back to it."""
+        self._keeps = keeps
         self._segments: Deque[Kept] = deque()
         self.bytes = 0
         self.end = 0
@@ -57,6 +59,10 @@ class KeptInputs:
         kept = self._segments[self._sent]
         self._sent += 1
         self.unsent_bytes -= kept.bytes
+        if not self._keeps:
+            self.bytes -= self._segments.popleft().bytes
+            self._sent -= 1
+            return kept
         return _from(kept, self._cut_at) if kept.first < self._cut_at else kept
 
     def end_is_due(self) -> bool:
