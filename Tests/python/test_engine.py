@@ -134,3 +134,20 @@ def test_a_cluster_that_records_nothing_takes_any_amount_of_input():
     given = [bytes(1 << 20)] * 80
     with muster.local(1) as cluster:
         assert list(cluster.map(len, given)) == [1 << 20] * 80
+
+
+def test_a_programs_function_is_called_by_name_with_json(cluster, servers, tmp_path):
+    import muster.runner as runner
+    top = os.path.dirname(os.path.dirname(os.path.dirname(runner.__file__)))
+    program = tmp_path / "twice.py"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {top!r})\nimport muster.runner\n"
+        "def twice(x):\n    return [x, x]\n"
+        "if __name__ == '__main__':\n    muster.runner.serve(twice)\n")
+    program.chmod(0o755)
+    import subprocess
+    from servers import binary
+    done = subprocess.run(
+        [binary(), "map", "-q", f"{program}:twice"], input='1\n"é"\n12345678\n', text=True,
+        stdout=subprocess.PIPE, env=servers.environment, check=True)
+    assert done.stdout == '[1,1]\n["é","é"]\n[12345678,12345678]\n'

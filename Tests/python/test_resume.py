@@ -32,7 +32,7 @@ def nap(x):
 
 @pytest.mark.parametrize("kill", [kill_runner, kill_worker, kill_coordinator])
 def test_a_map_survives(cluster, servers, kill):
-    results = cluster.map(nap, list(range(300)), errors="collect", retries=2)
+    results = cluster.map(nap, list(range(300)), errors="collect")
     found = [next(results)]
     threading.Thread(target=kill, args=(servers,)).start()
     found += results
@@ -41,7 +41,7 @@ def test_a_map_survives(cluster, servers, kill):
 
 @pytest.mark.parametrize("kill", [kill_worker, kill_coordinator])
 def test_single_calls_survive(cluster, servers, kill):
-    job = cluster.job(nap, retries=2)
+    job = cluster.job(nap)
     calls = [job.call((x,)) for x in range(150)]
     calls[0].result(30)
     threading.Thread(target=kill, args=(servers,)).start()

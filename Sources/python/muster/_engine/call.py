@@ -15,8 +15,9 @@ class Call:
     """A result that is there or will be. `worker`, `attempt`, `seconds`, `stdout` and `stderr`
     tell about the attempt that ended it."""
 
-    __slots__ = ("_job", "item", "size", "_callback", "_sleepers", "state", "_data", "_value", "_error",
-                 "_worker", "attempt", "seconds", "stdout", "stderr", "__weakref__")
+    __slots__ = (
+        "_job", "item", "size", "_callback", "_sleepers", "state", "_data", "_value", "_error",
+        "_worker", "attempt", "seconds", "stdout", "stderr", "__weakref__")
 
     def __init__(
         self, job: Any, item: int, callback: Optional[Callable[["Call"], Any]], size: int = 0

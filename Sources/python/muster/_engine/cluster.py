@@ -199,6 +199,15 @@ _default: Optional[Cluster] = None
 _default_pid = 0
 
 
+def _after_fork() -> None:
+    """Another thread may have held the lock, and there is no such thread here."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def connect(profile: Optional[str] = None) -> Cluster:
     """The cluster that this user has logged in to (`muster login`), by name or the one in use."""
     return Cluster(Link(lambda: profiles.load(profile)))

@@ -115,8 +115,8 @@ class Job(Receiver):
 
     def _start(self) -> JobLine:
         line = self.cluster.line(
-            self._function, payload.CALL if self._function else payload.APPLY, self._options, self, name=self.name, array=None,
-            ordered=False)
+            self._function, payload.CALL if self._function else payload.APPLY, self._options,
+            self, name=self.name, array=None, ordered=False)
         self._line = line
         self.cluster.link.start(line)
         return line

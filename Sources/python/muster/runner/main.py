@@ -250,7 +250,9 @@ def main() -> None:
     sys.argv = [""]
     loop = Loop(Requests(requests), replies, max(1, size // 16), memory,
                 os.path.dirname(paths[0]))
-    replies.ready()
+    from . import named
+
+    replies.ready(sorted(named.FUNCTIONS))
     if len(loop.lanes) == 1:
         loop.serve_one_lane()
     else:

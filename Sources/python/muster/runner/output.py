@@ -45,7 +45,8 @@ class Output:
             os.close(file)
             raw = _Stream(number, self._marks[number - 1], item)
             stream = io.TextIOWrapper(
-                raw, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore
+                raw, encoding="utf-8", errors="backslashreplace",  # type: ignore[arg-type]
+                write_through=True)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 

@@ -74,8 +74,9 @@ class Replies:
 
     # What is said
 
-    def ready(self) -> None:
-        text = {"protocol": 1, "runner": "python", "trims": True, "beats": False, "functions": []}
+    def ready(self, functions: List[str]) -> None:
+        text = {"protocol": 1, "runner": "python", "trims": True, "beats": False,
+                "functions": functions}
         self._put(READY, json.dumps(text).encode())
         self.flush()
 
