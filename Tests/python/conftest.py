@@ -10,13 +10,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Sources" / "python"))
 
-from servers import Servers  # noqa: E402
+from servers import Servers, binary  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory):
     """A coordinator and a worker with four slots, which are the default cluster of this process."""
     started = Servers(tmp_path_factory.mktemp("cluster"))
+    os.environ["MUSTER_BINARY"] = binary()
     os.environ["MUSTER_CONFIG"] = started.environment["MUSTER_CONFIG"]
     yield started
     started.stop()

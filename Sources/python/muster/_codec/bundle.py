@@ -4,13 +4,10 @@ the command that starts it. The zip holds compiled code beside the source, for f
 kept in the user's cache, so that one program is one digest and workers keep their warm runners."""
 
 import hashlib
-import importlib.util
 import io
 import marshal
 import os
 import sys
-import tempfile
-import zipfile
 from typing import Dict, List, Tuple
 
 NAME = "muster-runner.zip"
@@ -45,12 +42,16 @@ def _sources() -> Dict[str, bytes]:
 
 def _compiled(name: str, source: bytes) -> bytes:
     """A .pyc that is not checked against its source."""
+    import importlib.util
+
     code = compile(source, name, "exec", dont_inherit=True, optimize=0)
     head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
     return head + importlib.util.source_hash(source) + marshal.dumps(code)
 
 
 def _build(sources: Dict[str, bytes]) -> bytes:
+    import zipfile  # not needed where the cache has it
+
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, source in sources.items():
@@ -73,7 +74,7 @@ def bundle() -> Tuple[bytes, str]:
     """The zip and its SHA-256."""
     if not _bundle:
         sources = _sources()
-        key = hashlib.sha256(importlib.util.MAGIC_NUMBER)
+        key = hashlib.sha256(f"{sys.implementation.cache_tag} {sys.version}".encode())
         for name, source in sources.items():
             key.update(f"{name}:{len(source)}:".encode() + source)
         path = os.path.join(_cache(), f"runner-{key.hexdigest()[:32]}.zip")
@@ -93,13 +94,16 @@ def _read(path: str):
             if status.st_uid != os.getuid() or status.st_mode & 0o022:
                 return None
             data = file.read()
-        return data if zipfile.is_zipfile(io.BytesIO(data)) else None
+        whole = data[:4] == b"PK\x03\x04" and data[-22:-18] == b"PK\x05\x06"
+        return data if whole else None
     except OSError:
         return None
 
 
 def _write(path: str, data: bytes) -> None:
     """A cache that cannot be written costs time, nothing else."""
+    import tempfile
+
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         number, temporary = tempfile.mkstemp(dir=os.path.dirname(path))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from typing import Any, Optional
 
+from .._codec import bundle
 from .._link import profile as profiles
 from .._link.link import Link
 from ..errors import ClusterError
@@ -34,6 +35,8 @@ class Embedded:
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         assert self._process.stdout is not None
+        # What the first job needs, while the other process starts.
+        bundle.bundle()
         self.folder = self._process.stdout.readline().decode().strip()
         if not self.folder:
             code = self._process.wait()

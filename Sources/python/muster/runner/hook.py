@@ -7,8 +7,6 @@ nested joblib calls off the processes of their own. Next: muster/joblib.py, batc
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
 import sys
 import threading
 from typing import Any, Callable
@@ -24,7 +22,7 @@ def when_imported(name: str, action: Callable[[], None]) -> None:
     sys.meta_path.insert(0, _Finder(name, action))
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Finds nothing itself: it wraps the loader that the others find for one module."""
 
     def __init__(self, name: str, action: Callable[[], None]) -> None:
@@ -38,7 +36,9 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         self.busy.now = True
         try:
-            spec = importlib.util.find_spec(name)
+            from importlib.util import find_spec
+
+            spec = find_spec(name)
         finally:
             self.busy.now = False
         if spec is not None and spec.loader is not None:
@@ -46,7 +46,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     """The real loader, with one step behind the module's own code."""
 
     def __init__(self, real: Any, finder: _Finder) -> None:
