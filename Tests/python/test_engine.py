@@ -151,3 +151,15 @@ def test_a_programs_function_is_called_by_name_with_json(cluster, servers, tmp_p
         [binary(), "map", "-q", f"{program}:twice"], input='1\n"é"\n12345678\n', text=True,
         stdout=subprocess.PIPE, env=servers.environment, check=True)
     assert done.stdout == '[1,1]\n["é","é"]\n[12345678,12345678]\n'
+
+
+def test_a_cluster_goes_on_after_ctrl_c(cluster):
+    import signal
+    for pause in (0.01, 0.02, 0.03, 0.05, 0.08):
+        timer = threading.Timer(pause, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                list(cluster.map(abs, range(20_000)))
+        assert list(cluster.map(abs, range(100))) == list(range(100))
+    assert cluster.job(abs).call((-3,)).result(30) == 3

@@ -119,12 +119,16 @@ class Cluster:
         options.pop("on_result", None)
         stream.line = self.line(
             function, style, options, stream, name=name, array=array, ordered=ordered)
-        self.link.start(stream.line)
-        if array is None:
-            if isinstance(iterable, (list, tuple)) and not buffer:
-                stream.feed_list(iterable)
-            else:
-                stream.feed_iterator(iter(iterable), buffer)
+        try:
+            self.link.start(stream.line)
+            if array is None:
+                if isinstance(iterable, (list, tuple)) and not buffer:
+                    stream.feed_list(iterable)
+                else:
+                    stream.feed_iterator(iter(iterable), buffer)
+        except BaseException:
+            stream.cancel()
+            raise
         return stream
 
     def line(

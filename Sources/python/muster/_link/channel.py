@@ -137,6 +137,13 @@ class Channel:
         except (OSError, ssl.SSLError, ValueError):
             # Reading finds out, and what was written last may still say why.
             out.clear()
+        except BaseException:
+            # Interrupted: nobody knows what was sent, so this connection is of no use any more.
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            raise
 
     # In
 

@@ -141,15 +141,15 @@ class Link(Redial):
         does. False when the time is up."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not is_done():
-            if self._channel is not None and self.turn.take():
-                try:
-                    if self._lead(is_done, deadline):
-                        return True
-                finally:
-                    self.turn.give_back(bool(self._later))
-                if self.over is not None and not is_done():
-                    raise self.over
-            elif not sleepers.sleep(is_done, self.lock, deadline):
+            try:
+                leads = self._channel is not None and self.turn.take()
+                if leads and self._lead(is_done, deadline):
+                    return True
+            finally:
+                self.turn.give_back(bool(self._later))
+            if self.over is not None and not is_done():
+                raise self.over
+            if not leads and not sleepers.sleep(is_done, self.lock, deadline):
                 return False
             if deadline is not None and time.monotonic() >= deadline:
                 return is_done()

@@ -37,12 +37,14 @@ class Pipe:
 
 
 class Turn:
-    """The right to read. The link's thread has it by default and gives it to whoever waits."""
+    """The right to read. The link's thread has it by default and gives it to whoever waits. A
+    thread that was interrupted (Ctrl-C) anywhere in here gets right again what it left."""
 
     def __init__(self) -> None:
-        self._right = threading.Lock()
+        self._right = threading.RLock()
         self._wanted = 0
-        self._leads = False
+        # The waiting thread that reads; 0 = none.
+        self._leader = 0
         self._left = 0.0
         self.leader_pipe = Pipe()
         self.thread_pipe = Pipe()
@@ -52,31 +54,35 @@ class Turn:
     # A thread that waits
 
     def take(self) -> bool:
-        """False where another waiting thread reads."""
-        if self._leads:
+        """False where another waiting thread reads. Followed by `give_back` in any case."""
+        me = threading.get_ident()
+        if self._leader not in (0, me):
             return False
         if not self._right.acquire(blocking=False):
-            if self._leads:
-                return False
             self._wanted += 1
-            self.thread_pipe.wake()
-            got = self._right.acquire(timeout=0.2)
-            self._wanted -= 1
-            if not got:
-                return False
-        self._leads = True
+            try:
+                self.thread_pipe.wake()
+                if not self._right.acquire(timeout=0.2):
+                    return False
+            finally:
+                self._wanted -= 1
+        self._leader = me
         return True
 
     def give_back(self, others: bool) -> None:
-        self._left = time.monotonic()
-        self._leads = False
-        self._right.release()
-        if others:
-            self.thread_pipe.wake()
+        """Does nothing where this thread does not have it."""
+        if self._leader == threading.get_ident():
+            self._left = time.monotonic()
+            self._leader = 0
+        if self._right._is_owned():  # type: ignore[attr-defined]
+            while self._right._is_owned():  # type: ignore[attr-defined]
+                self._right.release()
+            if others:
+                self.thread_pipe.wake()
 
     def interrupt(self) -> None:
         """Whoever polls looks again at what there is to do."""
-        if self._leads:
+        if self._leader:
             self.leader_pipe.wake()
         else:
             self.thread_pipe.wake()
@@ -88,7 +94,7 @@ class Turn:
 
     def lingers(self, seconds: float) -> bool:
         """Whether somebody reads, or did a moment ago and may again."""
-        return self._leads or bool(self._wanted) or time.monotonic() - self._left < seconds
+        return bool(self._leader or self._wanted) or time.monotonic() - self._left < seconds
 
     def sleep(self) -> None:
         """Until something is to be done, or 3 ms."""
