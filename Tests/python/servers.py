@@ -54,6 +54,7 @@ class Servers:
         self.coordinator: Optional[subprocess.Popen] = None
         self.relay = Relay(self.port) if relay else None
         self.start_coordinator()
+        self.slots = slots
         self.start_worker("w1", slots)
 
     def start_coordinator(self) -> None:
@@ -79,6 +80,21 @@ class Servers:
         """SIGKILL, and waits for the end."""
         process.kill()
         process.wait()
+
+    def kill_runner(self) -> None:
+        """One of those that there are, or the first that comes."""
+        self._until(lambda: bool(self.runners()))
+        os.kill(self.runners()[0], signal.SIGKILL)
+
+    def kill_worker(self) -> None:
+        """And starts it again."""
+        self.kill(self.workers["w1"])
+        self.start_worker("w1", self.slots)
+
+    def kill_coordinator(self) -> None:
+        """And starts it again."""
+        self.kill(self.coordinator)
+        self.start_coordinator()
 
     def runners(self) -> List[int]:
         """Process ids of the Python runners of all workers."""

@@ -1,7 +1,5 @@
 """A joblib call outlives what it runs on."""
 
-import os
-import signal
 import threading
 import time
 
@@ -31,21 +29,8 @@ def own(tmp_path, monkeypatch):
     started.stop()
 
 
-def kill_runner(servers):
-    os.kill(servers.runners()[0], signal.SIGKILL)
-
-
-def kill_worker(servers):
-    servers.kill(servers.workers["w1"])
-    servers.start_worker("w1", 2)
-
-
-def kill_coordinator(servers):
-    servers.kill(servers.coordinator)
-    servers.start_coordinator()
-
-
-@pytest.mark.parametrize("kill", [kill_runner, kill_worker, kill_coordinator])
+@pytest.mark.parametrize("kill", [
+    Servers.kill_runner, Servers.kill_worker, Servers.kill_coordinator])
 def test_the_call_finishes_in_order_after_a_kill(own, kill):
     servers, cluster = own
     reached = threading.Event()

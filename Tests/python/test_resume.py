@@ -1,28 +1,11 @@
 """A map and single calls go on when a runner, the worker or the coordinator is killed."""
 
-import os
-import signal
 import threading
 import time
 
 import pytest
 
-
-def kill_runner(servers):
-    end = time.monotonic() + 20
-    while not servers.runners() and time.monotonic() < end:
-        time.sleep(0.01)
-    os.kill(servers.runners()[0], signal.SIGKILL)
-
-
-def kill_worker(servers):
-    servers.kill(servers.workers["w1"])
-    servers.start_worker("w1", 4)
-
-
-def kill_coordinator(servers):
-    servers.kill(servers.coordinator)
-    servers.start_coordinator()
+from servers import Servers
 
 
 def nap(x):
@@ -30,7 +13,8 @@ def nap(x):
     return x
 
 
-@pytest.mark.parametrize("kill", [kill_runner, kill_worker, kill_coordinator])
+@pytest.mark.parametrize("kill", [
+    Servers.kill_runner, Servers.kill_worker, Servers.kill_coordinator])
 def test_a_map_survives(cluster, servers, kill):
     results = cluster.map(nap, list(range(300)), errors="collect")
     found = [next(results)]
@@ -39,7 +23,7 @@ def test_a_map_survives(cluster, servers, kill):
     assert found == list(range(300))
 
 
-@pytest.mark.parametrize("kill", [kill_worker, kill_coordinator])
+@pytest.mark.parametrize("kill", [Servers.kill_worker, Servers.kill_coordinator])
 def test_single_calls_survive(cluster, servers, kill):
     job = cluster.job(nap)
     calls = [job.call((x,)) for x in range(150)]

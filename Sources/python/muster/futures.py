@@ -4,14 +4,13 @@ serves all submits of an executor; `map` is the engine's own map."""
 
 import atexit
 import concurrent.futures
-import os
 import weakref
 from concurrent.futures import (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, CancelledError,
                                 Executor, as_completed, wait)
 from typing import Any, Callable, Iterable, Iterator, Optional
 
 from ._engine.call import Call
-from ._engine.cluster import Cluster, default
+from ._engine.cluster import Cluster, default, pool_options
 from ._engine.job import Job
 from .errors import CannotStart, ClusterError, RunnerDied
 
@@ -159,11 +158,9 @@ class _ClusterExecutor(Executor):
             if max_tasks_per_child <= 0:
                 raise ValueError("max_tasks_per_child must be >= 1")
         self._cluster = cluster
-        self._options = dict(
-            threads=self._threads, initializer=initializer, initargs=tuple(initargs),
-            max_running=max_workers, items_per_runner=max_tasks_per_child)
-        if initializer is not None or max_tasks_per_child is not None:
-            self._options["pool"] = os.urandom(8).hex()
+        self._options = pool_options(
+            self._threads, initializer, initargs, max_running=max_workers,
+            items_per_runner=max_tasks_per_child)
         self._max_workers = max_workers
         self._job: Optional[Job] = None
         self._is_shut = False

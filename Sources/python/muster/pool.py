@@ -2,14 +2,13 @@
 results. In: functions and iterables. Out: lists, iterators, AsyncResults. Each map is a map of the
 engine (_engine/stream.py), all applies of a pool are calls of one job (_engine/job.py)."""
 
-import os
 import time
 import weakref
 from multiprocessing import TimeoutError
 from typing import Any, Callable, Iterable, List, Optional
 
 from ._engine.call import Call
-from ._engine.cluster import Cluster, default
+from ._engine.cluster import Cluster, default, pool_options
 from ._engine.job import Job
 from ._engine.stream import Failure, Stream
 from ._link.waiting import Sleepers
@@ -40,11 +39,9 @@ class Pool:
                 not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
             raise ValueError("maxtasksperchild must be a positive int or None")
         self._cluster = cluster or default()
-        self._options = dict(
-            threads=self._threads, initializer=initializer, initargs=tuple(initargs),
-            max_running=processes, items_per_runner=maxtasksperchild)
-        if initializer is not None or maxtasksperchild is not None:
-            self._options["pool"] = os.urandom(8).hex()
+        self._options = pool_options(
+            self._threads, initializer, initargs, max_running=processes,
+            items_per_runner=maxtasksperchild)
         self._state = RUN
         self._job: Optional[Job] = None
         self._streams: List[Any] = []

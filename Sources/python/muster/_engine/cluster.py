@@ -179,6 +179,19 @@ class Cluster:
                     pass  # nobody reads it
 
 
+def pool_options(
+    threads: bool, initializer: Optional[Callable], initargs: Iterable[Any], *,
+    max_running: Optional[int], items_per_runner: Optional[int],
+) -> Dict[str, Any]:
+    """Options of one pool's jobs. Where its processes are not like others', they are its own."""
+    options = dict(
+        threads=threads, initializer=initializer, initargs=tuple(initargs),
+        max_running=max_running, items_per_runner=items_per_runner)
+    if initializer is not None or items_per_runner is not None:
+        options["pool"] = os.urandom(8).hex()
+    return options
+
+
 def _check(options: Dict[str, Any]) -> None:
     unknown = set(options) - _OPTIONS
     if unknown:
