@@ -62,6 +62,7 @@ extension Coordinator {
         job.digests.restore(stored.digests)
         job.results.restore(stored.results, final: final)
         if job.consumes { items.bufferedBytes = job.results.keptBytes }
+        if job.recordsFirst { job.retried = ItemSet(stored.retried) }
         job.recordedInputs = stored.arrived
         job.gatheredInputs = stored.arrived
         job.inputCutShort = stored.inputCutShort

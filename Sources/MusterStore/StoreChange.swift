@@ -82,6 +82,8 @@ package struct RecoveredJob: Hashable, Sendable {
     /// Final items by state; ascending, disjoint.
     package var outcomes: [ItemState: [Range<Int>]] = [:]
     package var cancelled: [Range<Int>] = []
+    /// Items that were final once and were asked to run again: a client may have an older result.
+    package var retried: [Range<Int>] = []
     package var stopped = false
     package var notes: [Int: [UInt8]] = [:]
     package var events: [String] = []

@@ -58,6 +58,30 @@ struct ComeBackTests {
         #expect(try await late.results(of: job).texts.contains("new 0"))
     }
 
+    @Test("Who was cut off before a retry and a restart gets the new results")
+    func retriedBeforeRestart() async throws {
+        nonisolated(unsafe) let store = StoreModel(commitsAtOnce: true)
+        let before = try Bench(store: store)
+        let (client, worker) = (try await before.client(), try await before.worker())
+        let job = try await client.submit(Bench.spec(items: 2) { $0.keepsResults = true })
+        for lease in try await worker.leased(2) {
+            worker.answer(lease, .exited(lease.item == 0 ? 1 : 0), text: "old \(lease.item)")
+        }
+        #expect(try await client.results(of: job).2.failed == 1)
+        #expect(try await client.ask(.retry(job: job.rawValue, items: nil)) == .done(count: 1))
+        for lease in try await worker.leased(1) { worker.answer(lease, text: "new 0") }
+        #expect(try await client.results(of: job).texts.contains("new 0"))
+        let disk = try await before.loop.submit { store.disk }.get()
+        let after = try Bench(store: StoreModel(on: disk, commitsAtOnce: true))
+        try await after.loop.submit { try after.coordinator.recover() }.get()
+        let reader = try await after.client()
+        _ = try await reader.ask(
+            .attach(
+                job: job.rawValue, items: nil, firstItem: 2, results: true, follow: true,
+                resume: Resumption(feeds: false, has: [ItemSpan(from: 0, to: 2)])))
+        #expect(try await reader.results(of: job).texts.contains("new 0"))
+    }
+
     @Test("Of values that lie together those stay that the client does not have")
     func values() throws {
         var store = ResultStore(log: StoreModel().log(.results, of: JobID(1)))

@@ -48,6 +48,7 @@ struct DiskStoreTests {
         job.inputCutShort = true
         job.outcomes = [.succeeded: [0..<3, 5..<6]]
         job.cancelled = [8..<9]
+        job.retried = [3..<5]
         job.stopped = true
         job.notes = [3: [1, 2]]
         job.events = ["b", "a"]

@@ -85,6 +85,8 @@ struct ChangeWriter {
             try flush()
             try spans.set(items, to: nil, in: .outcome, of: job)
             try spans.set(items, to: nil, in: .cancelled, of: job)
+            guard try exists(job) else { return }
+            try spans.set(items, to: .waiting, in: .retried, of: job)
         case .cancelled(let job, nil):
             try run("UPDATE job SET stopped = 1 WHERE id = ?", [number(job)])
         case .cancelled(let job, let items?):

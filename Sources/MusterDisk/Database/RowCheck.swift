@@ -100,7 +100,7 @@ struct RowCheck {
         return row[column]
     }
 
-    private func bad(_ column: String) -> BadRow {
+    func bad(_ column: String) -> BadRow {
         BadRow(table: table, reason: "column \(column) is wrong in \(row.description)")
     }
 }

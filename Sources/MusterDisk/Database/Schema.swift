@@ -32,8 +32,9 @@ enum Schema {
             place INTEGER NOT NULL, bytes INTEGER NOT NULL, form INTEGER NOT NULL,
             first INTEGER NOT NULL, end INTEGER NOT NULL,
             PRIMARY KEY (job, kind, segment, place)) WITHOUT ROWID;
-        -- Runs of items: of final ones with their state (role 0), of cancelled ones (role 1).
-        -- Runs of one job and role are disjoint, and two that touch have different states.
+        -- Runs of items: of final ones with their state (role 0), of cancelled ones (role 1),
+        -- of those that were ever retried (role 2). Runs of one job and role are disjoint, and
+        -- two that touch have different states.
         CREATE TABLE span (
             job INTEGER NOT NULL, role INTEGER NOT NULL, first INTEGER NOT NULL,
             end INTEGER NOT NULL, state INTEGER NOT NULL,

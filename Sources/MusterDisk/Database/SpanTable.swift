@@ -9,6 +9,7 @@ struct SpanTable {
     enum Role: Int64 {
         case outcome = 0
         case cancelled = 1
+        case retried = 2
     }
 
     struct Span: Hashable {

@@ -74,10 +74,12 @@ struct StateReader {
     private func readSpans(into jobs: inout [JobID: RecoveredJob]) throws {
         try each("span", order: "job, role, first") { check in
             let items = try check.items()
-            if try check.integer("role") == SpanTable.Role.outcome.rawValue {
+            switch SpanTable.Role(rawValue: try check.integer("role")) {
+            case .outcome:
                 jobs[try check.job()]?.outcomes[try check.state(), default: []].append(items)
-            } else {
-                jobs[try check.job()]?.cancelled.append(items)
+            case .cancelled: jobs[try check.job()]?.cancelled.append(items)
+            case .retried: jobs[try check.job()]?.retried.append(items)
+            case nil: throw check.bad("role")
             }
         }
     }

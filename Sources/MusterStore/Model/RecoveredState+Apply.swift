@@ -59,6 +59,7 @@ extension RecoveredJob {
         case .again(_, let items):
             forget(items)
             ItemRanges.remove(items, from: &cancelled)
+            ItemRanges.insert(items, into: &retried)
         case .dropped(_, .inputs, let places): Self.drop(places, from: &inputs)
         case .dropped(_, .results, let places): Self.drop(places, from: &results)
         case .dropped(_, .digests, let places): Self.drop(places, from: &digests)
