@@ -58,6 +58,32 @@ struct ComeBackTests {
         #expect(try await late.results(of: job).texts.contains("new 0"))
     }
 
+    @Test("Who came back before a retry gets the new results", arguments: [true, false])
+    func retriedAfterReturn(isOrdered: Bool) async throws {
+        let bench = try Bench(store: StoreModel(commitsAtOnce: true))
+        let (client, worker) = (try await bench.client(), try await bench.worker())
+        let spec = Bench.spec(items: 2) {
+            $0.keepsResults = true
+            $0.ordered = isOrdered
+        }
+        let job = try await client.submit(spec)
+        for lease in try await worker.leased(2) {
+            worker.answer(lease, .exited(lease.item == 0 ? 1 : 0), text: "old \(lease.item)")
+        }
+        #expect(try await client.results(of: job).2.failed == 1)
+        let back = try await bench.client()
+        _ = try await back.ask(
+            .attach(
+                job: job.rawValue, items: nil, firstItem: 2, results: true, follow: true,
+                resume: Resumption(feeds: false, has: [ItemSpan(from: 0, to: 2)])))
+        #expect(try await client.ask(.retry(job: job.rawValue, items: nil)) == .done(count: 1))
+        for lease in try await worker.leased(1) { worker.answer(lease, text: "new 0") }
+        // Its end is said twice: when it came back, and after the retry.
+        var texts = try await back.results(of: job).texts
+        if texts.isEmpty { texts = try await back.results(of: job).texts }
+        #expect(texts.contains("new 0"))
+    }
+
     @Test("Who was cut off before a retry and a restart gets the new results")
     func retriedBeforeRestart() async throws {
         nonisolated(unsafe) let store = StoreModel(commitsAtOnce: true)

@@ -186,10 +186,10 @@ final class ResultReader {
     /// The attempt whose parts were sent is void; the next one is sent from its start.
     func restart(_ items: Range<Int>) {
         if items.contains(next) && !asCompleted { piecesSent = 0 }
-        // A retried item below is due again.
-        if items.lowerBound < next && job.spec.options.keepsResults && follows {
-            next = items.lowerBound
-        }
+        guard job.spec.options.keepsResults else { return }
+        // Of kept results only recorded ones were sent, so these are retried, and due again.
+        had.remove(contentsOf: items)
+        if items.lowerBound < next && follows { next = items.lowerBound }
     }
 
     /// Results of one kind that leave in one frame: the one that is open in the outbox, if any.
