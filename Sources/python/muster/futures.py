@@ -159,7 +159,7 @@ class _ClusterExecutor(Executor):
                 raise ValueError("max_tasks_per_child must be >= 1")
         self._cluster = cluster
         self._options = pool_options(
-            self._threads, initializer, initargs, max_running=max_workers,
+            self._threads, initializer, initargs, slots=max_workers,
             items_per_runner=max_tasks_per_child)
         self._max_workers = max_workers
         self._job: Optional[Job] = None

@@ -40,7 +40,7 @@ class Pool:
             raise ValueError("maxtasksperchild must be a positive int or None")
         self._cluster = cluster or default()
         self._options = pool_options(
-            self._threads, initializer, initargs, max_running=processes,
+            self._threads, initializer, initargs, slots=processes,
             items_per_runner=maxtasksperchild)
         self._state = RUN
         self._job: Optional[Job] = None

@@ -5,6 +5,9 @@ this machine (MUSTER_BINARY). Out: a table in Markdown: median, least and most o
 of the medians to the peer's. Both sides have as many processes as the cluster has slots. Every result
 is compared with the right one, outside the time that is taken.
 
+Two rows are times, for which less is better: of one submit to its result, and of a new process from
+the import to the first result, processes and embedded cluster included.
+
 The functions do nothing (x -> 2x, as in the workload W1 of the peers' benchmarks), so what is timed
 is what the systems add. On a busy machine only the ratios mean anything.
 """
@@ -13,6 +16,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import Pool
@@ -34,8 +39,18 @@ def flip(data: bytes) -> bytes:
 Contest = Tuple[str, str, Callable[[int], Any], Dict[str, Callable[[Any], Any]]]
 
 
-def one_by_one(submit: Callable[..., Any], count: int) -> List[int]:
-    return [submit(double, number).result() for number in range(count)]
+# Programs of their own, which print the seconds until the first result.
+STARTS = {
+    "loky": """
+from joblib.externals.loky import get_reusable_executor
+assert get_reusable_executor({slots}).submit(abs, -1).result() == 1
+""",
+    "muster": """
+import muster
+cluster = muster.local({slots})
+assert cluster.job(abs).call((-1,)).result() == 1
+""",
+}
 
 
 def contests(slots: int, ours: Dict[str, Any], theirs: Dict[str, Any]) -> List[Contest]:
@@ -54,9 +69,6 @@ def contests(slots: int, ours: Dict[str, Any], theirs: Dict[str, Any]) -> List[C
         ("executor map, default settings", "items/s", lambda count: list(range(count)),
          {"concurrent.futures": lambda items: list(theirs["executor"].map(double, items)),
           "muster": lambda items: list(ours["executor"].map(double, items))}),
-        ("submit to result, one after the other", "items/s", range,
-         {"concurrent.futures": lambda items: one_by_one(theirs["executor"].submit, len(items)),
-          "muster": lambda items: one_by_one(ours["executor"].submit, len(items))}),
         ("1 MiB in and out, Pool.map", "MiB/s", lambda count: [payload] * count,
          {"multiprocessing": lambda items: theirs["pool"].map(flip, items),
           "muster": lambda items: ours["pool"].map(flip, items)}),
@@ -104,6 +116,54 @@ def contest(entry: Contest, repeat: int, seconds: float) -> None:
               f"| {middle / peer:.2f} |", flush=True)
 
 
+def submits(who: str, submit: Callable[..., Any], count: int) -> List[float]:
+    """Seconds from each submit to its result, one after the other."""
+    took = []
+    for number in range(count):
+        start = time.perf_counter()
+        value = submit(double, number).result()
+        took.append(time.perf_counter() - start)
+        assert value == 2 * number, f"a wrong result of {who}"
+    return took
+
+
+def start_up(who: str, slots: int) -> float:
+    program = STARTS[who].format(slots=slots)
+    clock = "import time; begin = time.perf_counter()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", clock + program + "print(time.perf_counter() - begin, flush=True)"],
+        check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def times(name: str, who: str, found: List[float], peer: float) -> float:
+    """Prints a row in milliseconds; returns the median."""
+    middle = statistics.median(found)
+    low, high = (1000 * end for end in (min(found), max(found)))
+    print(f"| {name} | {who} | {1000 * middle:,.2f} ms | {low:,.2f} - {high:,.2f} "
+          f"| {middle / (peer or middle):.2f} |", flush=True)
+    return middle
+
+
+def latencies(executors: Dict[str, Any], slots: int, repeat: int) -> None:
+    waits: Dict[str, List[float]] = {who: [] for who in executors}
+    for turn in range(repeat + 1):
+        for who, executor in executors.items():
+            found = submits(who, executor.submit, 300)
+            # The first turn starts processes.
+            waits[who] += found if turn else []
+    peer = 0.0
+    for who, found in waits.items():
+        middle = times("submit to result", who, found, peer)
+        peer = peer or middle
+    starts: Dict[str, List[float]] = {who: [] for who in STARTS}
+    for _ in range(max(5, repeat)):
+        for who in STARTS:
+            starts[who].append(start_up(who, slots))
+    peer = times("start to first result", "loky", starts["loky"], 0)
+    times("start to first result", "muster", starts["muster"], peer)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--repeat", type=int, default=3)
@@ -117,6 +177,7 @@ def main() -> None:
         ours = {"pool": our_pool, "executor": our_executor}
         for entry in contests(slots, ours, {"pool": pool, "executor": executor}):
             contest(entry, options.repeat, options.seconds)
+        latencies({"concurrent.futures": executor, "muster": our_executor}, slots, options.repeat)
 
 
 if __name__ == "__main__":

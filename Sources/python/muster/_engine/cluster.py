@@ -23,7 +23,7 @@ _INLINE = 64 << 10
 _OPTIONS = frozenset([
     "threads", "initializer", "initargs", "fixed", "retries", "timeout", "ordered",
     "items_per_runner", "runner_bytes", "max_running", "name", "on_result", "chunk",
-    "environment", "files", "pool"])
+    "environment", "files", "pool", "slots"])
 
 
 class Cluster:
@@ -32,6 +32,7 @@ class Cluster:
     def __init__(self, link: Link, *, is_local: bool = False, owner: Any = None) -> None:
         self.link, self.is_local = link, is_local
         self._owner = owner
+        self._ready: Optional[Tuple[int, int]] = None
         self.name = link.profile.name
 
     def __enter__(self) -> "Cluster":
@@ -57,8 +58,31 @@ class Cluster:
     @property
     def slots(self) -> int:
         """Items that can run at the same time, on all workers together."""
-        workers = self.status()["workers"]
-        return sum(worker["slots"] for worker in workers if worker["state"] == "ready")
+        return self._ready_workers()[0]
+
+    def _ready_workers(self) -> Tuple[int, int]:
+        """Slots, and the workers that have them. An embedded cluster never changes."""
+        if self._ready is None or not self.is_local:
+            workers = self.status()["workers"]
+            ready = [worker["slots"] for worker in workers if worker["state"] == "ready"]
+            found = sum(ready), len(ready)
+            self._ready = found if ready else None
+            return found
+        return self._ready
+
+    def _limits(self, options: Dict[str, Any]) -> Dict[str, Optional[int]]:
+        """`max_running` counts all items that workers hold, which keeps chunks tiny. A pool wants
+        only that no more processes work for it, which is cheaper to say in most cases."""
+        limits: Dict[str, Optional[int]] = {
+            "max_running": options.get("max_running"), "max_per_worker": None}
+        slots = options.get("slots")
+        if slots:
+            all_slots, workers = self._ready_workers()
+            if not workers or (slots < all_slots and workers > 1):
+                limits["max_running"] = slots
+            elif slots < all_slots:
+                limits["max_per_worker"] = slots
+        return limits
 
     # Jobs
 
@@ -68,6 +92,7 @@ class Cluster:
 
         Options: `threads`, `initializer`, `initargs`, `fixed` (arguments before all others),
         `retries`, `timeout` (seconds of one attempt), `items_per_runner`, `max_running`, `name`,
+        `slots` (use at most so many of those that are there when the job begins),
         `pool` (jobs of one pool share processes and what its initializer set up there).
         Without a function the job takes `apply`."""
         _check(options)
@@ -164,7 +189,7 @@ class Cluster:
             environment=environment, inherits=self.is_local, array=array, ordered=ordered,
             retries=int(options.get("retries") or 0), timeout=options.get("timeout"),
             items_per_runner=options.get("items_per_runner"),
-            max_running=options.get("max_running"), chunk=options.get("chunk"),
+            **self._limits(options), chunk=options.get("chunk"),
             runner_bytes=options.get("runner_bytes"))
         return JobLine(self.link, made, {file.digest: file for file in files}, receiver)
 
@@ -181,12 +206,12 @@ class Cluster:
 
 def pool_options(
     threads: bool, initializer: Optional[Callable], initargs: Iterable[Any], *,
-    max_running: Optional[int], items_per_runner: Optional[int],
+    slots: Optional[int], items_per_runner: Optional[int],
 ) -> Dict[str, Any]:
     """Options of one pool's jobs. Where its processes are not like others', they are its own."""
     options = dict(
         threads=threads, initializer=initializer, initargs=tuple(initargs),
-        max_running=max_running, items_per_runner=items_per_runner)
+        slots=slots, items_per_runner=items_per_runner)
     if initializer is not None or items_per_runner is not None:
         options["pool"] = os.urandom(8).hex()
     return options

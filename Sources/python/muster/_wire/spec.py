@@ -25,7 +25,8 @@ def job(
     *, name: str, command: Sequence[str], function: str, fixed: bytes, fixed_file: Optional[str],
     files: List[Dict[str, Any]], threads: bool, environment: Sequence[str], inherits: bool,
     array: Optional[Tuple[int, int, int]], ordered: bool, retries: int, timeout: Optional[float],
-    items_per_runner: Optional[int], max_running: Optional[int], chunk: Optional[int],
+    items_per_runner: Optional[int], max_running: Optional[int],
+    max_per_worker: Optional[int], chunk: Optional[int],
     runner_bytes: Optional[int],
 ) -> Dict[str, Any]:
     workload: Dict[str, Any] = {
@@ -51,6 +52,8 @@ def job(
         options["timeoutNanoseconds"] = max(1, int(timeout * 1e9))
     if max_running:
         options["maxRunning"] = max_running
+    if max_per_worker:
+        options["maxPerWorker"] = max_per_worker
     if chunk:
         options["chunkItems"] = chunk
     return {"name": name[:64], "workload": {"function": {"_0": workload}}, "input": shape,

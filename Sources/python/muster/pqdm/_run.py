@@ -91,7 +91,7 @@ def run(
         pool["style"] = payload.CALL
     stream = cluster.stream(
         function, items, spread=argument_type == "args", ordered=False, threads=threads,
-        max_running=jobs, buffer=2 * (jobs or cluster.slots) if bounded else None, **pool)
+        slots=jobs, buffer=2 * (jobs or cluster.slots) if bounded else None, **pool)
     with tqdm_class(**bar_options) as bar:
         return _collect(stream, bar, exception_behaviour)
 
