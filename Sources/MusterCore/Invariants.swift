@@ -45,7 +45,7 @@ extension Scheduler {
         }
         let held = worker.held.values
         expect(held.reduce(0) { $0 + $1.ranges.count } == worker.heldCount, "held count is off")
-        let busy = held.reduce(0) { $0 + min($1.count, $1.limit) }
+        let busy = held.reduce(0) { $0 + min($1.chunks, $1.limit) }
         expect(worker.busySlots == min(worker.slots, busy), "busy slots are off")
         expect(idle.contains(worker.id) == worker.hasRoom, "free slots and rank differ")
         expect(queues.contains(worker.id) == (worker.queued > 0), "queue and rank differ")
@@ -60,7 +60,8 @@ extension Scheduler {
             expect(known && worker.knows.contains(job), "holds items of a job it was not told of")
         }
         let running = worker.running.values.reduce(0) { $0 + $1.count }
-        expect(running == worker.busySlots, "busy slots and running items differ")
+        let most = held.reduce(0) { $0 + min($1.count, $1.limit) }
+        expect(running == min(worker.slots, most), "slots and running items differ")
         return broken
     }
 
@@ -82,13 +83,14 @@ extension Scheduler {
             expect(held.limit == min(limit, worker.slots), "fills more slots than it may")
             expect(
                 job.options.reportsRuns
-                    || held.count - adoptedHere <= held.limit + Limits.prefetchItems,
+                    || held.count - adoptedHere <= held.limit * held.slotItems
+                        + Limits.prefetchItems,
                 "more of it is queued than may be")
         }
         parts -= job.secondLeases
         expect(parts == job.waiting.count + job.heldCount, "held count is off")
         broken += twinViolations(of: job)
-        seen.formUnion(job.settled)
+        seen.formUnion(job.settled.all)
         parts += job.settled.count
         if job.head > 0 { seen.insert(contentsOf: 0..<job.head) }
         parts += job.head

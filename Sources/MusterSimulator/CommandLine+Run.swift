@@ -11,7 +11,7 @@ extension CommandLine {
             Out.line("muster-simulator: \(error)", to: 2)
             return 2
         }
-        if let scale = options.scale { return ScaleReport.run(scale: scale) }
+        if let scale = options.scale { return ScaleReport.run(scale: scale, only: options.row) }
         return Campaign(options).run()
     }
 }
@@ -34,6 +34,8 @@ struct Options {
     var kept = "Tests/MusterSimulatorTests/seeds.txt"
     /// Runs the scale table instead; 1 = 10,000 workers and 10⁹ items.
     var scale: Double?
+    /// Of that table only this row, from 1.
+    var row: Int?
     /// Of the seeds only each so many-th.
     var stride = 1
     /// Started by another simulator.
@@ -58,6 +60,7 @@ struct Options {
             case "--scale":
                 scale = rest.first.flatMap { Double($0) }
                 if scale == nil { scale = 1 } else { rest.removeFirst() }
+            case "--row": row = try number(Int.self)
             case "--kept":
                 guard let path = rest.popFirst() else {
                     throw Problem(description: "--kept needs a file")

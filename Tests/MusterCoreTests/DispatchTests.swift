@@ -259,7 +259,7 @@ struct DispatchTests {
         }
         let entry = try #require(h.scheduler.jobs[job])
         #expect(entry.waiting.ranges.count <= 1)
-        #expect(entry.settled.ranges.count <= 1)
+        #expect(entry.settled.all.ranges.count <= 1)
         #expect(entry.attempts.isEmpty && entry.failures.isEmpty && entry.avoid.isEmpty)
         #expect(h.scheduler.workers[worker]?.held[job]?.ranges.ranges.count == 1)
     }

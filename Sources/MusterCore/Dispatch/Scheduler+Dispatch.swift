@@ -99,7 +99,9 @@ extension Scheduler {
     private func slotGrant(of job: JobEntry, _ leasable: Int, to worker: WorkerEntry) -> Int {
         let room = worker.room(for: job)
         let share = share(of: worker, in: leasable, of: job)
-        guard room > 0, rotation.isEmpty, share > room else { return min(room, max(1, share)) }
+        guard room > 0, rotation.isEmpty, share > room else {
+            return min(room, max(job.slotItems, share))
+        }
         return room + min(worker.queueRoom(for: job), share - room)
     }
 
@@ -112,7 +114,8 @@ extension Scheduler {
     private func share(of worker: WorkerEntry, in items: Int, of job: JobEntry) -> Int {
         let slots = Double(worker.slots) * job.pace.weight(of: worker.id)
         let share = Double(max(0, items)) * slots / Double(max(1, 2 * suitable(for: job).slots))
-        return max(job.leastLease(on: worker.id, slots: worker.slots), Int(share))
+        return job.wholeChunks(
+            max(job.leastLease(on: worker.id, slots: worker.slots), Int(share)))
     }
 
     private mutating func leaseFirst(

@@ -46,6 +46,9 @@ extension Scheduler {
             !worker.gaveNothing, worker.queued > 0
         else { return false }
         var left = max(1, Int(Double(worker.queued) * share(of: thief, in: worker)))
+        if let last = worker.latestLeases(atMost: 1).first, let job = jobs[last.job] {
+            left = max(job.slotItems, job.wholeChunks(left))
+        }
         var asked: [JobID: ItemSet] = [:]
         for lease in worker.latestLeases(atMost: 256) {
             if left == 0 { break }

@@ -9,6 +9,12 @@ struct HeldItems: Sendable {
     var count: Int { ranges.count }
     /// Slots of the worker that the job may fill.
     var limit: Int
+    /// Items that a slot takes together.
+    var slotItems = 1
+    /// Chunks that they make.
+    var chunks: Int { (count + slotItems - 1) / slotItems }
+    /// Slots that they can fill.
+    var fillable: Int { min(chunks, limit) }
     /// Expected time of one of them here.
     var itemNanoseconds = 0.0
     /// Expected time of all of them.
@@ -32,6 +38,9 @@ struct WorkerEntry: Sendable {
     private(set) var heldCount = 0
     /// Slots that the held items can fill, each job's up to its limit; may exceed `slots`.
     private var fillable = 0
+    /// What it holds, as chunks: those of a job with a chunk size of its own, single items of
+    /// others.
+    private var chunks = 0
     private var nanoseconds = 0.0
     /// Leases, oldest first, some of them over: items start in this order.
     private var arrivals: [Arrival] = []
@@ -65,7 +74,8 @@ struct WorkerEntry: Sendable {
     /// Idle in part, and takes leases.
     var hasRoom: Bool { fillable < slots && takesLeases }
     var takesLeases: Bool { !draining && !isClaiming }
-    /// Items beyond those that fill slots: what it could give back.
+    /// Items beyond those that run: what it could give back, if no slot has taken more of them
+    /// than one.
     var queued: Int { heldCount - busySlots }
     private var queuedNanoseconds: Double {
         nanoseconds * Double(queued) / Double(max(1, heldCount))
@@ -82,7 +92,8 @@ struct WorkerEntry: Sendable {
     mutating func takeHeld(of job: JobID) -> HeldItems? {
         guard let items = held.removeValue(forKey: job) else { return nil }
         heldCount -= items.count
-        fillable -= min(items.count, items.limit)
+        fillable -= items.fillable
+        chunks -= items.chunks
         nanoseconds = held.isEmpty ? 0 : max(0, nanoseconds - items.nanoseconds)
         return items
     }
@@ -90,7 +101,8 @@ struct WorkerEntry: Sendable {
     mutating func put(_ items: HeldItems, of job: JobID) {
         guard items.count > 0 else { return }
         heldCount += items.count
-        fillable += min(items.count, items.limit)
+        fillable += items.fillable
+        chunks += items.chunks
         nanoseconds += items.nanoseconds
         held[job] = items
     }
@@ -101,7 +113,9 @@ struct WorkerEntry: Sendable {
             arrivalsBound = max(64, 2 * arrivals.count)
             mayComeAgain = false
         }
-        var items = takeHeld(of: job.id) ?? HeldItems(limit: limit(of: job))
+        var items =
+            takeHeld(of: job.id)
+            ?? HeldItems(limit: limit(of: job), slotItems: job.slotItems)
         items.itemNanoseconds = job.itemNanoseconds(on: id)
         for range in ranges {
             items.ranges.insert(contentsOf: range)
@@ -152,34 +166,42 @@ struct WorkerEntry: Sendable {
     /// Slots that the job may fill here.
     func limit(of job: JobEntry) -> Int { min(slots, job.options.maxPerWorker ?? slots) }
 
-    /// Free slots for the job.
+    /// Items of the job that would fill its free slots.
     func room(for job: JobEntry) -> Int {
-        let free = min(slots - fillable, limit(of: job) - (held[job.id]?.count ?? 0))
+        let free = min(
+            (slots - fillable) * job.slotItems,
+            limit(of: job) * job.slotItems - (held[job.id]?.count ?? 0))
         return takesLeases && isSuitable(for: job) ? max(0, free) : 0
     }
 
     /// Its queue is at most half full. Refilling in gulps makes a tenth of the messages.
     var wantsQueue: Bool {
         if !takesLeases { return false }
-        return queued < slots
+        return queuedChunks < slots
             || queuedNanoseconds < Double(slots) * Double(Limits.prefetchNanoseconds) / 2
     }
 
+    private var queuedChunks: Int { chunks - busySlots }
+
     /// Items of the job that its queue may take: at least one, so that no job waits for ever
-    /// behind another's refills.
+    /// behind another's refills; and however long its chunks take, one of these for each slot. A
+    /// queue of a quarter of a second would leave slots idle whose chunks take a second.
     func queueRoom(for job: JobEntry) -> Int {
         guard isSuitable(for: job) else { return 0 }
         let each = max(1, job.itemNanoseconds(on: id))
         let target = job.leaseNanoseconds
         let byTime = (Double(slots) * target - queuedNanoseconds) / each
-        let room = max(1, slots - queued, Int(min(max(0, byTime), 1e9)))
+        let room = max(
+            1, (slots - queuedChunks) * job.slotItems,
+            job.wholeChunks(Int(min(max(0, byTime), 1e9))))
         let limit = limit(of: job)
-        let ofJob = max(limit, Int(min(Double(limit) * target / each, 1e9)))
+        let running = limit * job.slotItems
+        let ofJob = max(running, Int(min(Double(limit) * target / each, 1e9)))
         return max(
             0,
             min(
                 room, job.queueItems - queued(of: job.id),
-                limit + ofJob - (held[job.id]?.count ?? 0)))
+                running + ofJob - (held[job.id]?.count ?? 0)))
     }
 
     /// Items of the job that it holds beyond what can run.

@@ -27,6 +27,7 @@ package struct ItemSet: Sendable {
     }
 
     package var isEmpty: Bool { first.isEmpty }
+    var lowest: Range<Int>? { first.isEmpty ? nil : first }
     var rangeCount: Int { first.isEmpty ? 0 : 1 + rest.count - usedUp }
 
     // MARK: Looks

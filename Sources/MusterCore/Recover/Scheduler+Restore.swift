@@ -52,7 +52,7 @@ extension Scheduler {
 extension JobEntry {
     /// All final items.
     var final: ItemSet {
-        var final = settled
+        var final = settled.all
         if head > 0 { final.insert(contentsOf: 0..<head) }
         return final
     }
@@ -60,10 +60,10 @@ extension JobEntry {
     /// Final are these and no others.
     mutating func settle(all final: ItemSet) {
         head = 0
-        settled = final
-        if let first = final.ranges.first, first.lowerBound == 0 {
+        settled = LongItemSet(final)
+        if let first = settled.first, first.lowerBound == 0 {
             head = first.upperBound
-            settled.remove(contentsOf: first)
+            settled.removeFirst()
         }
     }
 

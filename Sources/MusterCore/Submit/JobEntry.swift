@@ -49,7 +49,7 @@ struct JobEntry: Sendable {
     /// Out at workers.
     var heldCount = 0
     /// Final, at or above `head`.
-    var settled = ItemSet()
+    var settled = LongItemSet()
     /// All items below are final.
     var head = 0
     var counts = JobCounts()
@@ -116,6 +116,16 @@ struct JobEntry: Sendable {
         Double(options.reportsRuns ? Limits.leaseWorkNanoseconds : Limits.prefetchNanoseconds)
     }
 
+    /// Items that a slot takes together: those of `--chunk`; otherwise the workers decide, by time.
+    var slotItems: Int {
+        guard let chunk = options.chunkItems, options.delayNanoseconds <= 0 else { return 1 }
+        return min(max(1, chunk), Limits.chunkItems)
+    }
+
+    /// So many items, less what makes no whole chunk: a slot takes what is leased in pieces in
+    /// such pieces, and counts as filled by a chunk.
+    func wholeChunks(_ items: Int) -> Int { items - items % slotItems }
+
     /// While the rate is unknown, an item counts as all the work that a slot may have queued: so
     /// first leases are probes.
     func itemNanoseconds(on worker: WorkerID) -> Double {
@@ -160,8 +170,8 @@ struct JobEntry: Sendable {
             return
         }
         settled.insert(contentsOf: range)
-        guard let first = settled.ranges.first, first.lowerBound == head else { return }
+        guard let first = settled.first, first.lowerBound == head else { return }
         head = first.upperBound
-        settled.remove(contentsOf: first)
+        settled.removeFirst()
     }
 }

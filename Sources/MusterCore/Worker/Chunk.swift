@@ -46,12 +46,15 @@ struct HeldChunk: Sendable {
     var isTrimming = false
     /// Gave back what it would; it is not asked again before.
     var askAgainAt: Instant?
+    /// Of the size that the job asks for.
+    let isFixed: Bool
     /// Takes much longer than expected: nothing may wait behind it.
     var isLate = false
 
-    init(_ chunk: Chunk, began: Instant?, expectedNanoseconds: Int64) {
+    init(_ chunk: Chunk, began: Instant?, expectedNanoseconds: Int64, isFixed: Bool) {
         self.chunk = chunk
         self.began = began
+        self.isFixed = isFixed
         self.expectedNanoseconds = expectedNanoseconds
         left = ItemSet(chunk.items)
     }

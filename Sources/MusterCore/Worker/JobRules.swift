@@ -74,10 +74,12 @@ struct JobAtWorker: Sendable {
         Int64(min(Double(count) * (meanNanoseconds ?? 0), 1e18))
     }
 
-    /// Whether a slot should have the next chunk before the one at hand is over. Long items gain
-    /// nothing by it, and the last ones are better left to whichever slot is free first.
+    /// Whether a slot should have the next chunk before the one at hand is over. Long ones gain
+    /// nothing by it, and the last ones are better left to whichever slot is free first, here or
+    /// at another worker: what a slot has is not given away.
     func prefetches(queued: Int, slots: Int) -> Bool {
         guard let mean = meanNanoseconds, rules.delayNanoseconds == 0 else { return false }
-        return mean < Double(Limits.lateChunkNanoseconds) && queued >= slots
+        let chunk = mean * Double(rules.chunkItems ?? 1)
+        return chunk < Double(Limits.lateChunkNanoseconds) && queued >= slots
     }
 }

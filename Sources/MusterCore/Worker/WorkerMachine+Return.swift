@@ -75,7 +75,7 @@ extension WorkerMachine {
             // Looked at in place: this is done for each slot after each command.
             guard slots[slot].count > 1 || slots[slot][0].left.count > 1,
                 let late = slots[slot][0].lateAt,
-                idles || !hasFixedChunks(slots[slot][0].chunk.job)
+                idles || !slots[slot][0].isFixed
             else { continue }
             if late > now {
                 nextDeadline = min(nextDeadline ?? late, late)
@@ -101,6 +101,4 @@ extension WorkerMachine {
             }
         }
     }
-
-    private func hasFixedChunks(_ job: JobID) -> Bool { jobs[job]?.rules.chunkItems != nil }
 }

@@ -163,7 +163,8 @@ package struct WorkerMachine: Sendable {
             serial: lastChunk, job: job, items: run.items, attempt: run.attempt)
         slots[slot].append(
             HeldChunk(
-                chunk, began: began, expectedNanoseconds: entry?.expected(run.items.count) ?? 0))
+                chunk, began: began, expectedNanoseconds: entry?.expected(run.items.count) ?? 0,
+                isFixed: entry?.rules.chunkItems != nil))
         effects.append(.start(slot: slot, chunk))
     }
 

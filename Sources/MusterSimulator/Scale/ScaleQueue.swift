@@ -3,11 +3,12 @@
 import HeapModule
 
 struct ScaleQueue {
-    enum Kind: UInt8 { case slot, report, mail, released, beat, lose, gone, tick }
+    enum Kind: UInt8 { case wake, mail, up, beat, lose, gone, tick, commit, look }
 
     struct Event: Comparable {
         var time: Int64
         var number: UInt64
+        /// Of what is in the mail.
         var value: Int
         var worker: Int32
         var kind: Kind
@@ -20,11 +21,34 @@ struct ScaleQueue {
     private var heap = Heap<Event>()
     private var lastNumber: UInt64 = 0
 
-    mutating func push(_ time: Int64, _ kind: Kind, _ worker: Int, _ value: Int) {
+    mutating func push(_ time: Int64, _ kind: Kind, _ worker: Int = 0, _ value: Int = 0) {
         lastNumber &+= 1
         heap.insert(
             Event(time: time, number: lastNumber, value: value, worker: Int32(worker), kind: kind))
     }
 
     mutating func pop() -> Event? { heap.popMin() }
+}
+
+/// Values under way: each has a number until it is taken.
+struct ScaleMail<Value> {
+    private var values: [Value?] = []
+    private var free: [Int] = []
+
+    mutating func put(_ value: Value) -> Int {
+        if let place = free.popLast() {
+            values[place] = value
+            return place
+        }
+        values.append(value)
+        return values.count - 1
+    }
+
+    mutating func take(_ place: Int) -> Value? {
+        defer {
+            values[place] = nil
+            free.append(place)
+        }
+        return values[place]
+    }
 }

@@ -1,247 +1,223 @@
 /// The real scheduler with thousands of real worker machines and no bytes: how many decisions it
 /// makes in a second, what it keeps in memory, how near the whole comes to the ideal, how long the
-/// loss of a tenth of the workers is felt. `ScaleReport.swift` makes a table of it.
+/// loss of a tenth of the workers is felt. Decisions and messages take no simulated time but the
+/// network's delay; how much time decisions take of a real processor is measured apart.
+/// The loss is in `ScaleRun+Loss.swift`; `ScaleReport.swift` makes a table of the results.
 
 import Glibc
 import MusterCore
 import MusterModel
 import MusterWorker
 
-struct ScalePlan {
-    var name: String
-    var workers = 10_000
-    var slots = 64
-    var items = 1_000_000_000
-    var itemNanoseconds: Int64 = 10_000_000
-    /// Items that a slot takes together; nil = by measured time.
-    var chunkItems: Int?
-    /// Of the workers that vanish half-way.
-    var lossShare = 0.0
-    /// One way, nanoseconds.
-    var delay: Int64 = 300_000
-
-    /// All slots busy from the start to the end.
-    var idealNanoseconds: Double {
-        Double(items) * Double(itemNanoseconds) / Double(workers * slots)
-    }
-}
-
 final class ScaleRun {
     let plan: ScalePlan
+    let times: ItemTimes
+    let job = JobID(1)
     var now: Int64 = 1_000_000_000
-    private var queue = ScaleQueue()
-    private var scheduler: Scheduler
-    private var machines: [WorkerMachine] = []
-    private var isLost: [Bool] = []
-    private var gathered: [[Report]] = []
-    private var isGathering: [Bool] = []
-    private var learned: [Bool] = []
-    private var mail: [Int: WorkerMachine.Command] = [:]
-    private var lastMail = 0
-    private var random = SeededRandom(7)
+    var queue = ScaleQueue()
+    var scheduler: Scheduler
+    var workers: [ScaleWorker] = []
+    var random = SeededRandom(7)
+    var result = ScaleResult()
+    private var down = ScaleMail<WorkerMachine.Command>()
+    private var up = ScaleMail<ScaleWorker.Sent>()
     private var tickAt: Int64 = .max
-    private let job = JobID(1)
-    private(set) var result = ScaleResult()
-    private var lostOpen: Set<Int> = []
+    /// One bit an item, where each is looked at.
+    private var done: [UInt64] = []
+    private var workNanoseconds = 0.0
+    /// Slot time until now, of workers that are there.
+    var capacity = 0.0
+    var capacityFrom: Int64 = 0
+    var slotsHere: Int
+    // Of the loss.
+    var lostAt: Int64?
+    var unleased = ItemSet()
+    var unfinished = ItemSet()
 
     init(_ plan: ScalePlan) {
         self.plan = plan
+        times = ItemTimes(plan)
         scheduler = Scheduler(now: Instant(nanoseconds: now))
+        slotsHere = plan.workers * plan.slots
+        if plan.isChecked { done = Array(repeating: 0, count: plan.items / 64 + 1) }
     }
 
-    private var instant: Instant { Instant(nanoseconds: now) }
-
     func run() -> ScaleResult {
-        let start = Campaign.seconds()
         var options = JobOptions()
         options.reportsRuns = true
         options.chunkItems = plan.chunkItems
         for worker in 0..<plan.workers {
-            machines.append(WorkerMachine(slots: plan.slots))
+            workers.append(ScaleWorker(plan, times))
             decide(.join(WorkerID(UInt32(worker + 1)), slots: plan.slots))
-            queue.push(now + random.nanoseconds(0...Limits.heartbeatNanoseconds), .beat, worker, 0)
+            queue.push(now + random.nanoseconds(0...Limits.heartbeatNanoseconds), .beat, worker)
         }
-        isLost = Array(repeating: false, count: plan.workers)
-        gathered = Array(repeating: [], count: plan.workers)
-        isGathering = isLost
-        learned = isLost
+        result.decisions = 0
+        result.decisionSeconds = 0
         let began = now
-        if plan.lossShare > 0 {
-            queue.push(now + Int64(plan.idealNanoseconds / 2), .lose, 0, 0)
-        }
+        capacityFrom = now
+        let look = max(1_000_000, Int64(plan.idealNanoseconds / 200))
+        result.lookSeconds = Double(look) / 1e9
+        queue.push(now + look, .look)
+        queue.push(now + Limits.recordNanoseconds, .commit)
+        if plan.loss != nil { queue.push(now + Int64(plan.idealNanoseconds / 2), .lose) }
         decide(.submit(job, options, count: plan.items))
         while result.ended == nil, let event = queue.pop() {
             now = event.time
-            happen(event)
+            happen(event, look)
         }
-        result.simulatedSeconds = Double((result.ended ?? now) - began) / 1e9
-        result.efficiency = plan.idealNanoseconds / 1e9 / result.simulatedSeconds
-        result.wallSeconds = Campaign.seconds() - start
+        countCapacity()
+        record()
+        result.simulatedSeconds = Double(now - began) / 1e9
+        result.efficiency = workNanoseconds / max(1, capacity)
         result.residentBytes = ProcessMemory.resident(of: getpid()) ?? 0
-        result.problems = scheduler.violations()
+        result.problems += scheduler.violations()
+        if result.accepted != plan.items {
+            result.problems.append("\(result.accepted) of \(plan.items) items have a result")
+        }
         return result
     }
 
-    private func happen(_ event: ScaleQueue.Event) {
+    func countCapacity() {
+        capacity += Double(now - capacityFrom) * Double(slotsHere)
+        capacityFrom = now
+    }
+
+    private func happen(_ event: ScaleQueue.Event, _ look: Int64) {
         let worker = Int(event.worker)
         switch event.kind {
-        case .slot:
-            guard !isLost[worker] else { return }
-            end(worker, slot: Int(event.value >> 40), serial: UInt64(event.value & 0xff_ffff_ffff))
-        case .report: report(worker)
+        case .wake:
+            guard workers[worker].wakesAt == event.time else { return }
+            workers[worker].wakesAt = .max
+            workers[worker].wake(now: now) { send($0, from: worker) }
+            watch(worker)
         case .mail:
-            guard let command = mail.removeValue(forKey: event.value), !isLost[worker]
-            else { return }
-            if !learned[worker] {
-                learned[worker] = true
-                step(worker, .learn(job, JobRules(chunkItems: plan.chunkItems)))
-            }
-            step(worker, command)
-        case .released:
-            guard case .revoke(_, let ranges)? = mail.removeValue(forKey: event.value),
-                !isLost[worker]
-            else { return }
-            decide(.released(WorkerID(UInt32(worker + 1)), job, ranges))
+            guard let command = down.take(event.value), !workers[worker].isLost else { return }
+            let rules = JobRules(chunkItems: plan.chunkItems)
+            if workers[worker].tell(job, rules) { countDown(ScaleBytes.rules) }
+            workers[worker].take(command, now: now) { send($0, from: worker) }
+            watch(worker)
+        case .up:
+            // What a worker sent before its end arrives before the word of it.
+            guard let sent = up.take(event.value) else { return }
+            hear(sent, from: worker)
         case .beat:
-            guard !isLost[worker] else { return }
-            result.messages += 2
+            guard !workers[worker].isLost else { return }
+            countUp(ScaleBytes.heartbeat)
+            countDown(ScaleBytes.heartbeat)
             decide(.heartbeat(WorkerID(UInt32(worker + 1))))
-            queue.push(now + Limits.heartbeatNanoseconds, .beat, worker, 0)
+            queue.push(now + Limits.heartbeatNanoseconds, .beat, worker)
         case .lose: lose()
-        case .gone:
-            decide(.leave(WorkerID(UInt32(worker + 1))))
+        case .gone: decide(.leave(WorkerID(UInt32(worker + 1))))
         case .tick:
             tickAt = .max
             decide(.tick)
+        case .commit:
+            record()
+            queue.push(now + Limits.recordNanoseconds, .commit)
+        case .look:
+            let busy = workers.reduce(0) { $0 + $1.busySlots }
+            result.busy.append(Double(busy) / Double(slotsHere))
+            queue.push(now + look, .look)
         }
     }
 
     // MARK: The coordinator
 
-    private func decide(_ command: Command) {
+    func decide(_ command: Command, _ reports: [Report] = []) {
         let before = Campaign.seconds()
-        let effects = scheduler.handle(command, now: instant)
+        let effects = scheduler.handle(command, now: Instant(nanoseconds: now))
         result.decisionSeconds += Campaign.seconds() - before
         result.decisions += 1
         for effect in effects {
             switch effect {
             case .lease(let worker, _, let runs):
                 result.leases += 1
-                result.messages += 1
-                result.networkBytes += 17 + 20 * runs.count
-                for run in runs { recover(run.items) }
+                for run in runs { leasedAgain(run.items) }
+                countDown(ScaleBytes.listHead + ScaleBytes.run * runs.count)
                 post(.lease(job, runs), to: worker)
             case .revoke(let worker, _, let ranges):
-                result.messages += 1
-                result.networkBytes += 17 + 16 * ranges.count
+                result.revokes += 1
+                countDown(ScaleBytes.listHead + ScaleBytes.range * ranges.count)
                 post(.revoke(job, ranges), to: worker)
-            case .again(_, let items): if lostAt != nil { waitFor(items) }
+            case .keep(let positions):
+                for position in positions { accept(reports[position].items) }
+            case .keepPart(_, let ranges): for range in ranges { accept(range) }
+            case .again(_, let items): lost(items)
             case .ended: result.ended = now
-            case .keep, .keepPart, .refuse, .conclude, .ready, .retire, .stop, .disconnect,
-                .drained, .adopted:
-                break
+            case .refuse, .conclude, .ready, .retire, .stop, .disconnect, .drained, .adopted: break
             }
         }
         guard let due = scheduler.nextDeadline?.nanoseconds, due < tickAt else { return }
         tickAt = due
-        queue.push(max(due, now), .tick, 0, 0)
+        queue.push(max(due, now), .tick)
+    }
+
+    private func accept(_ items: Range<Int>) {
+        result.accepted += items.count
+        finishedAgain(items)
+        for item in items {
+            workNanoseconds += Double(times[item])
+            guard plan.isChecked else { continue }
+            let bit: UInt64 = 1 << UInt64(item & 63)
+            if done[item >> 6] & bit != 0 { result.problems.append("item \(item) counted twice") }
+            done[item >> 6] |= bit
+        }
     }
 
     private func post(_ command: WorkerMachine.Command, to worker: WorkerID) {
-        lastMail += 1
-        mail[lastMail] = command
-        queue.push(now + plan.delay, .mail, Int(worker.rawValue) - 1, lastMail)
+        queue.push(now + plan.delay, .mail, Int(worker.rawValue) - 1, down.put(command))
+    }
+
+    private func hear(_ sent: ScaleWorker.Sent, from worker: Int) {
+        let id = WorkerID(UInt32(worker + 1))
+        switch sent {
+        case .reports(let reports):
+            result.reports += reports.count
+            let bytes = reports.reduce(0) { $0 + $1.bytes }
+            countUp(bytes)
+            // To the client; and to the disk, if it is slow or will come later.
+            result.bytesOut += bytes
+            result.keptBytes += bytes + ScaleBytes.block * reports.count
+            for report in reports { workers[worker].unrecorded.insert(contentsOf: report.items) }
+            decide(.reports(id, reports), reports)
+        case .released(let job, let ranges):
+            countUp(ScaleBytes.listHead + ScaleBytes.range * ranges.count)
+            decide(.released(id, job, ranges))
+        }
+    }
+
+    /// A commit: what became final since the last one, and word of it to the workers.
+    private func record() {
+        var ranges = 0
+        for worker in workers where !worker.unrecorded.isEmpty {
+            let count = worker.unrecorded.ranges.count
+            ranges += count
+            worker.unrecorded = ItemSet()
+            if !worker.isLost { countDown(ScaleBytes.listHead + ScaleBytes.range * count) }
+        }
+        if ranges > 0 { result.recordBytes += ScaleBytes.commit + ScaleBytes.outcome * ranges }
+    }
+
+    private func countUp(_ bytes: Int) {
+        result.messagesIn += 1
+        result.bytesIn += bytes + ScaleBytes.message
+    }
+
+    private func countDown(_ bytes: Int) {
+        result.messagesOut += 1
+        result.bytesOut += bytes + ScaleBytes.message
     }
 
     // MARK: Workers
 
-    private func step(_ worker: Int, _ command: WorkerMachine.Command) {
-        var commands = [command]
-        while let next = commands.popLast() {
-            for effect in machines[worker].handle(next, now: instant) {
-                switch effect {
-                case .start(let slot, let chunk):
-                    if machines[worker].running.first(where: { $0.slot == slot })?.chunk.serial
-                        == chunk.serial
-                    {
-                        begin(worker, slot, chunk)
-                    }
-                case .trim(let slot, let serial, _):
-                    commands.append(.returned(slot: slot, chunk: serial, []))
-                case .release(_, let ranges):
-                    result.messages += 1
-                    result.networkBytes += 17 + 16 * ranges.count
-                    lastMail += 1
-                    mail[lastMail] = .revoke(job, ranges)
-                    queue.push(now + plan.delay, .released, worker, lastMail)
-                case .kill, .forget: break
-                }
-            }
-        }
+    private func send(_ sent: ScaleWorker.Sent, from worker: Int) {
+        queue.push(now + plan.delay, .up, worker, up.put(sent))
     }
 
-    private func begin(_ worker: Int, _ slot: Int, _ chunk: Chunk) {
-        let each = Double(plan.itemNanoseconds) * (0.9 + 0.2 * random.unit())
-        let time = Int64(each * Double(chunk.items.count))
-        queue.push(now + time, .slot, worker, slot << 40 | Int(chunk.serial & 0xff_ffff_ffff))
-        chunks[worker << 13 | slot] = (chunk, now)
-    }
-    private var chunks: [Int: (chunk: Chunk, began: Int64)] = [:]
-
-    private func end(_ worker: Int, slot: Int, serial: UInt64) {
-        guard let (chunk, began) = chunks[worker << 13 | slot], chunk.serial == serial
-        else { return }
-        chunks[worker << 13 | slot] = nil
-        let wall = UInt64(now - began)
-        gathered[worker].append(
-            Report(
-                job: job, items: chunk.items, attempt: chunk.attempt,
-                bytes: 48 + 8 * chunk.items.count, wallNanoseconds: wall))
-        result.networkBytes += 48 + 8 * chunk.items.count
-        if !isGathering[worker] {
-            isGathering[worker] = true
-            queue.push(now + Limits.reportDelayNanoseconds + plan.delay, .report, worker, 0)
-        }
-        step(
-            worker,
-            .ended(slot: slot, chunk: serial, chunk.items, wallNanoseconds: wall))
-        // The next chunk was there already.
-        guard chunks[worker << 13 | slot] == nil,
-            let next = machines[worker].running.first(where: { $0.slot == slot })
-        else { return }
-        begin(worker, slot, next.chunk)
-    }
-
-    private func report(_ worker: Int) {
-        isGathering[worker] = false
-        guard !isLost[worker] else { return }
-        let reports = gathered[worker]
-        gathered[worker] = []
-        result.messages += 1
-        result.reports += reports.count
-        decide(.reports(WorkerID(UInt32(worker + 1)), reports))
-    }
-
-    // MARK: A tenth is lost
-
-    private var lostAt: Int64?
-    private var waiting = ItemSet()
-
-    private func lose() {
-        let count = Int(Double(plan.workers) * plan.lossShare)
-        lostAt = now
-        for worker in 0..<count {
-            isLost[worker] = true
-            // Their machines' kernels say so, one by one.
-            queue.push(now + random.nanoseconds(0...100_000_000), .gone, worker, 0)
-        }
-    }
-
-    private func waitFor(_ items: Range<Int>) { waiting.insert(contentsOf: items) }
-
-    private func recover(_ items: Range<Int>) {
-        guard let lostAt, !waiting.isEmpty, waiting.overlaps(items) else { return }
-        waiting.remove(contentsOf: items)
-        if waiting.isEmpty { result.recoverySeconds = Double(now - lostAt) / 1e9 }
+    private func watch(_ worker: Int) {
+        let due = max(now, workers[worker].due)
+        guard due != .max, due != workers[worker].wakesAt else { return }
+        workers[worker].wakesAt = due
+        queue.push(due, .wake, worker)
     }
 }
