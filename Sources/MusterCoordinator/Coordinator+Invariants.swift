@@ -54,10 +54,14 @@ extension Coordinator {
         return scheduler.outcomes(of: id, in: parts).filter { $0.state != .cancelled }.map(\.items)
     }
 
-    /// As if the process had ended: sessions and coordinator hold each other no longer.
+    /// As if the process had ended: sessions, jobs, readers and coordinator hold each other no
+    /// longer.
     package func abandon() {
+        for job in jobs.values { job.readers = [] }
         jobs = [:]
         workers = [:]
         clients = [:]
+        recorder.abandon()
+        abandonTurn()
     }
 }

@@ -204,6 +204,8 @@ extension Coordinator {
         try run(.forget(job.id))
         job.close()
         for reader in job.readers { reader.session.readers[job.id] = nil }
+        // Each holds its job.
+        job.readers = []
         jobs[job.id] = nil
         if let key = job.key { keys[key] = nil }
         recorder.add(.removed(job.id))

@@ -120,6 +120,14 @@ package final class Coordinator: @unchecked Sendable {
         scheduleDeadline()
     }
 
+    /// Nobody of this turn is heard any more.
+    func abandonTurn() {
+        touchedClients = [:]
+        touchedWorkers = [:]
+        deadline?.task.cancel()
+        progressTask?.cancel()
+    }
+
     private func pumpTouched() {
         while !touchedJobs.isEmpty {
             let ids = touchedJobs.sorted()

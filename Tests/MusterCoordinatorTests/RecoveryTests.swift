@@ -84,4 +84,35 @@ struct RecoveryTests {
         #expect(texts == ["r0", "r1", "r2", "r3"])
         #expect(summary.succeeded == 4 && summary.state == "succeeded")
     }
+
+    /// Somebody reads both jobs: readers and jobs know each other.
+    @Test("A job that was removed is let go, and all jobs are with their coordinator")
+    func letGo() async throws {
+        let bench = try Bench(store: StoreModel(commitsAtOnce: true))
+        let client = try await bench.client()
+        let worker = try await bench.worker()
+        let spec = Bench.spec(items: 1) { $0.keepsResults = true }
+        let ended = try await client.submit(spec, attach: false)
+        for lease in try await worker.leased(1) { worker.answer(lease, text: "r") }
+        let running = try await client.submit(spec, attach: false)
+        for job in [ended, running] {
+            _ = try await client.ask(
+                .attach(job: job.rawValue, items: nil, firstItem: 0, results: true, follow: true))
+        }
+        let loop = bench.loop
+        let records = try await loop.submit {
+            [ended, running].map { Remembered(bench.coordinator.jobs[$0]) }
+        }.get()
+        #expect(try await loop.submit { records.allSatisfy { $0.record != nil } }.get())
+        #expect(try await client.ask(.remove(job: ended.rawValue)) == .done(count: 1))
+        #expect(try await loop.submit { records.map { $0.record == nil } }.get() == [true, false])
+        try await loop.submit { bench.coordinator.abandon() }.get()
+        #expect(try await loop.submit { records.allSatisfy { $0.record == nil } }.get())
+    }
+}
+
+/// Does not keep it.
+private final class Remembered: @unchecked Sendable {
+    weak var record: JobRecord?
+    init(_ record: JobRecord?) { self.record = record }
 }

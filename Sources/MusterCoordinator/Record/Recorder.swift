@@ -98,4 +98,11 @@ final class Recorder: @unchecked Sendable {
         isClosed = true
         timer?.cancel()
     }
+
+    /// Nothing of what waits is ever said.
+    func abandon() {
+        close()
+        said = []
+        underWay = nil
+    }
 }

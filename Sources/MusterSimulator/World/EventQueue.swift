@@ -39,6 +39,4 @@ struct EventQueue {
     mutating func pop() -> (time: Int64, event: Event)? {
         heap.popMin().map { ($0.time, $0.event) }
     }
-
-    mutating func removeAll() { heap = Heap() }
 }

@@ -23,6 +23,7 @@ final class SimulatedLoop: EventLoop, @unchecked Sendable {
 
     func kill() {
         isDead = true
+        for event in held { event.body = nil }
         held = []
     }
 

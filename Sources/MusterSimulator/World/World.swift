@@ -50,7 +50,10 @@ final class World {
     func step() -> Bool {
         while let (time, event) = queue.pop() {
             now = time
-            guard let body = event.body, !event.loop.isDead else { continue }
+            guard let body = event.body, !event.loop.isDead else {
+                event.body = nil
+                continue
+            }
             if event.loop.isPaused {
                 event.loop.held.append(event)
                 continue
@@ -90,7 +93,10 @@ final class World {
             + list.map { "\($0.key) (\($0.value))" }.joined(separator: ", ")
     }
 
-    func end() { queue.removeAll() }
+    /// What waits may hold those who wait for it: all of it is let go.
+    func end() {
+        while let (_, event) = queue.pop() { event.body = nil }
+    }
 
     // MARK: Word of what happened
 
