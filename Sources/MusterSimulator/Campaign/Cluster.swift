@@ -90,11 +90,17 @@ final class Cluster {
 
     /// An order is on disk, or its user has the answer: it must outlive a coordinator that dies
     /// now, whether or not the answer arrives.
-    func orderIsKept() {
-        guard !isHealed, knobs.strikeChance > 0, world.random.chance(knobs.strikeChance) else {
-            return
-        }
-        world.after(world.random.nanoseconds(0...2_000_000)) { [self] in
+    func orderIsKept() { strike(knobs.strikeChance, within: 2_000_000) }
+
+    /// A commit with a submit lasts so long: who dies in it may leave a job on disk whose user has
+    /// no answer, and says it again by its key.
+    func submitIsUnderWay(_ nanoseconds: Int64) {
+        strike(knobs.submitStrikeChance, within: nanoseconds)
+    }
+
+    private func strike(_ chance: Double, within most: Int64) {
+        guard !isHealed, chance > 0, world.random.chance(chance) else { return }
+        world.after(world.random.nanoseconds(0...most)) { [self] in
             guard coordinator.host.isUp, !isHealed else { return }
             coordinator.kill()
             world.after(world.random.nanoseconds(0...2_000_000_000)) { [self] in

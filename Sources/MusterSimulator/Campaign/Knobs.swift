@@ -16,6 +16,8 @@ struct Knobs {
     var troubles: [Trouble: Int64] = [:]
     /// Of the coordinator to die just when it has answered an order.
     var strikeChance = 0.0
+    /// The same while a submit is on its way to the disk, so that it may be there unanswered.
+    var submitStrikeChance = 0.0
     /// When the first worker's machine is lost for good, without a word to anybody.
     var vanishes: Int64?
     /// Every how many turns of the coordinator all invariants are looked at.
@@ -48,6 +50,11 @@ struct Knobs {
         if troubles[.killCoordinator] != nil, later.chance(0.5) { strikeChance = later.unit() }
         for client in jobs.indices {
             for place in jobs[client].indices { jobs[client][place].drawMore(trouble, &later) }
+        }
+        // None of the seeds kept so far draws this one, so each still shows what it is kept for.
+        var latest = SeededRandom(seed ^ 0x5145)
+        if latest.chance(0.25), troubles[.killCoordinator] != nil {
+            submitStrikeChance = latest.unit()
         }
     }
 

@@ -92,6 +92,9 @@ final class SimulatedStore: Store, @unchecked Sendable {
         model.commit(changes, done: done)
         let time = knobs.commit + world.random.nanoseconds(0...max(1, knobs.jitter))
         lastEnd = max(lastEnd, world.now + time)
+        if changes.contains(where: \.isSubmit) {
+            owner.cluster.submitIsUnderWay(lastEnd - world.now - 1)
+        }
         world.at(lastEnd, on: loop) { [self] in finish() }
     }
 
@@ -130,6 +133,10 @@ final class SimulatedStore: Store, @unchecked Sendable {
 }
 
 extension StoreChange {
+    fileprivate var isSubmit: Bool {
+        if case .submitted = self { true } else { false }
+    }
+
     /// What a user waits for.
     fileprivate var isOrder: Bool {
         switch self {
