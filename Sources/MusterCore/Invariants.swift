@@ -14,7 +14,9 @@ extension Scheduler {
             guard let worker = workers[id] else { continue }
             broken += violations(of: worker)
         }
-        func expect(_ holds: Bool, _ what: String) { if !holds { broken.append(what) } }
+        func expect(_ holds: Bool, _ what: @autoclosure () -> String) {
+            if !holds { broken.append(what()) }
+        }
         let all = workers.values
         let open = all.reduce(0) { $0 + $1.heldCount }
         expect(
@@ -40,8 +42,8 @@ extension Scheduler {
 
     private func violations(of worker: WorkerEntry) -> [String] {
         var broken: [String] = []
-        func expect(_ holds: Bool, _ what: String) {
-            if !holds { broken.append("worker \(worker.id): \(what)") }
+        func expect(_ holds: Bool, _ what: @autoclosure () -> String) {
+            if !holds { broken.append("worker \(worker.id): \(what())") }
         }
         let held = worker.held.values
         expect(held.reduce(0) { $0 + $1.ranges.count } == worker.heldCount, "held count is off")
@@ -67,8 +69,8 @@ extension Scheduler {
 
     private func violations(of job: JobEntry) -> [String] {
         var broken: [String] = []
-        func expect(_ holds: Bool, _ what: String) {
-            if !holds { broken.append("job \(job.id): \(what)") }
+        func expect(_ holds: Bool, _ what: @autoclosure () -> String) {
+            if !holds { broken.append("job \(job.id): \(what())") }
         }
         var seen = job.waiting
         var parts = job.waiting.count
@@ -137,8 +139,8 @@ extension Scheduler {
     /// leased with it.
     private func attemptViolations(of job: JobEntry) -> [String] {
         var broken: [String] = []
-        func expect(_ holds: Bool, _ what: String) {
-            if !holds { broken.append("job \(job.id): \(what)") }
+        func expect(_ holds: Bool, _ what: @autoclosure () -> String) {
+            if !holds { broken.append("job \(job.id): \(what())") }
         }
         let runs = job.attempts.adopted.all
         for (run, next) in zip(runs, runs.dropFirst()) {
@@ -164,8 +166,8 @@ extension Scheduler {
     private func twinViolations(of job: JobEntry) -> [String] {
         var broken: [String] = []
         for (item, twin) in job.twins {
-            func expect(_ holds: Bool, _ what: String) {
-                if !holds { broken.append("job \(job.id), item \(item): \(what)") }
+            func expect(_ holds: Bool, _ what: @autoclosure () -> String) {
+                if !holds { broken.append("job \(job.id), item \(item): \(what())") }
             }
             let holders = workers.values.filter { $0.holds(item, of: job.id) }.map(\.id)
             expect(job.options.speculates, "has a twin, and the job does not ask for them")
