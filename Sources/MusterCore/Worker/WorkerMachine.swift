@@ -141,13 +141,21 @@ package struct WorkerMachine: Sendable {
     /// Busy slots whose items are short get their next chunk.
     private mutating func prefetch(now: Instant) {
         guard free.isEmpty, !isHeld, queue.count >= slots.count else { return }
+        // What is next stays so until it is started: it is not asked for each slot again.
+        var head: (job: JobID, look: WorkerQueue.Look)?
         for slot in slots.indices where slots[slot].count == 1 && !slots[slot][0].isLate {
-            var look = queue.look()
-            guard let job = queue.next(&look) else { return }
-            guard slots[slot][0].chunk.job == job, let entry = jobs[job], entry.rules.isReady,
-                entry.prefetches(queued: queue.count(of: job), slots: slots.count)
-            else { continue }
+            if head == nil {
+                var look = queue.look()
+                guard let job = queue.next(&look) else { return }
+                guard let entry = jobs[job], entry.rules.isReady,
+                    entry.prefetches(queued: queue.count(of: job), slots: slots.count)
+                else { break }
+                head = (job, look)
+            }
+            guard let ready = head, slots[slot][0].chunk.job == ready.job else { continue }
+            var look = ready.look
             start(in: slot, &look, began: nil)
+            head = nil
         }
         queue.compact()
     }
