@@ -58,6 +58,7 @@ extension Coordinator {
     /// longer.
     package func abandon() {
         for job in jobs.values { job.readers = [] }
+        for session in clients.values { session.readers = [:] }
         jobs = [:]
         workers = [:]
         clients = [:]
