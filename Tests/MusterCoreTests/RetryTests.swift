@@ -27,6 +27,23 @@ struct RetryTests {
         #expect(try h.view(0, of: job).failedAttempts == 2)
     }
 
+    /// Its worker was told to stop by a coordinator that died before that had a reason on disk.
+    @Test("An item that nobody has cancelled is tried again where its worker stopped it")
+    func cancelledByNobody() throws {
+        let h = SchedulerHarness()
+        let worker = h.join(slots: 1)
+        let job = h.submit(items: 1)
+        h.expect(.lease(worker, job, [run(0..<1)]))
+        h.fail(job, 0, on: worker, .cancelled)
+        h.expect(
+            .again(job, items: 0..<1), .refuse(0..<1),
+            .lease(worker, job, [run(0..<1, attempt: 2)]))
+        h.finish(job, 0..<1, on: worker, attempt: 2)
+        h.expect(.keep(0..<1), .ready(job, upTo: 1), .ended(job), .retire(worker, job))
+        let counts = try h.view(job).counts
+        #expect(counts.succeeded == 1 && counts.cancelled == 0 && counts.failed == 0)
+    }
+
     @Test("Without retries a failure is final at once")
     func none() {
         let h = SchedulerHarness()

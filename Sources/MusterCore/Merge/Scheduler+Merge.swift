@@ -141,7 +141,9 @@ extension Scheduler {
         _ report: Report, as state: ItemState, of job: inout JobEntry, from id: WorkerID
     ) -> Bool {
         let item = report.item
-        if state != .cancelled, !job.isCancelled(item), job.spendBudget(of: item, on: state) {
+        // Where nobody here has cancelled it, its worker was told to stop by a coordinator that
+        // died then: another attempt had won, and that was not recorded.
+        if !job.isCancelled(item), state == .cancelled || job.spendBudget(of: item, on: state) {
             raiseAttempt(item..<(item + 1), of: &job)
             avoid(item, of: &job, on: id)
             job.wait(item..<(item + 1))

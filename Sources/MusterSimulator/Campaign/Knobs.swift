@@ -51,7 +51,7 @@ struct Knobs {
         for client in jobs.indices {
             for place in jobs[client].indices { jobs[client][place].drawMore(trouble, &later) }
         }
-        // None of the seeds kept so far draws this one, so each still shows what it is kept for.
+        // None of the seeds kept before draws this one, so each still shows what it is kept for.
         var latest = SeededRandom(seed ^ 0x5145)
         if latest.chance(0.25), troubles[.killCoordinator] != nil {
             submitStrikeChance = latest.unit()
