@@ -130,5 +130,5 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("names", nargs="*")
-    words = parser.parse_args(sys.argv[2:])
+    words = parser.parse_intermixed_args(sys.argv[2:])
     sys.exit(run(words.binary, words.seeds, words.jobs, set(words.names)))
