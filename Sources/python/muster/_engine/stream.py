@@ -46,6 +46,7 @@ class Stream(Receiver):
         self._error: Optional[BaseException] = None
         self._show = show
         self._source: Any = None
+        self._source_error: Optional[BaseException] = None
         self._at = 0
         self._room = threading.Condition(cluster.link.lock)
         self.summary: Dict[str, Any] = {}
@@ -106,12 +107,17 @@ class Stream(Receiver):
                     most = stride if not self._ahead else \
                         min(stride, self._ahead - (self._at - self._handed))
                 start = time.perf_counter()
-                part = list(islice(source, most))
+                part: List[Any] = []
+                try:
+                    part.extend(islice(source, most))
+                except Exception as error:
+                    # What was read before has its values; then comes the error.
+                    self._source_error = error
                 spent = time.perf_counter() - start
                 if part:
                     with self.cluster.link.lock:
                         self._encode(part)
-                if len(part) < most:
+                if len(part) < most or self._source_error is not None:
                     break
                 stride = max(1, stride // 4) if spent > 0.002 else min(2 * stride, _STRIDE)
             with self.cluster.link.lock:
@@ -167,7 +173,8 @@ class Stream(Receiver):
         self.summary = summary
         self.progress(summary)
         cancelled = summary.get("cancelled", 0) > 0
-        self._finish(failures.cancelled_from_elsewhere(self.name, summary) if cancelled else None)
+        self._finish(failures.cancelled_from_elsewhere(self.name, summary) if cancelled
+                     else self._source_error)
 
     def lost(self, error: ClusterError) -> None:
         self._finish(error)
