@@ -102,7 +102,8 @@ class Cluster:
         threads: bool = False, chunk: Optional[int] = None, buffer: Optional[int] = None,
         timeout: Optional[float] = None, errors: str = "raise", ordered: bool = True,
         total_timeout: Optional[float] = None, spread: bool = False, indexed: bool = False,
-        on_done: Optional[Callable[[int], Any]] = None, **options: Any,
+        on_done: Optional[Callable[[int], Any]] = None,
+        translate: Optional[Callable[[BaseException], BaseException]] = None, **options: Any,
     ) -> Iterator[Any]:
         """Calls `function` with each item, or with one of each iterable; yields the values in
         order. Starts at once.
@@ -112,7 +113,8 @@ class Cluster:
         `errors`: "raise" the first failure in its place, or "collect" exceptions as values.
         `total_timeout`: seconds from now after which a value is not waited for. `spread`: each
         item is a tuple of arguments. `indexed`: yields pairs of item and value. `on_done(n)`: n
-        more items have ended; called on the link's thread."""
+        more items have ended; called on the link's thread. `translate`: what to raise in place of a
+        failure."""
         _check(options)
         options.update(threads=threads, chunk=chunk, timeout=timeout)
         stream = self.stream(
@@ -124,7 +126,7 @@ class Cluster:
 
             def limit() -> float:
                 return max(0.0, end - time.monotonic())
-        return iterate(stream, errors == "collect", limit, indexed)
+        return iterate(stream, errors == "collect", limit, indexed, translate)
 
     def stream(
         self, function: Callable, iterable: Iterable[Any], *iterables: Iterable[Any],

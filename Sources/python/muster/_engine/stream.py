@@ -252,7 +252,7 @@ class Stream(Receiver):
 
 def iterate(
     stream: Stream, collect: bool, timeout: Optional[Callable[[], Optional[float]]],
-    indexed: bool = False,
+    indexed: bool = False, translate: Optional[Callable[[BaseException], BaseException]] = None,
 ) -> Iterator[Any]:
     """The values of a stream one by one; the first failure ends it unless `collect`."""
     try:
@@ -262,11 +262,17 @@ def iterate(
                 return
             if len(batch) == 1 and type(batch[0]) is Failure:
                 if not collect:
-                    raise batch[0].error
+                    error = batch[0].error
+                    raise translate(error) if translate is not None else error
                 batch[0] = batch[0].error
             if indexed:
                 yield from enumerate(batch, stream.first)
-            else:
+            elif type(batch[0]) is int:
                 yield from batch
+            else:
+                # The caller alone decides how long a value stays in memory.
+                batch.reverse()
+                while batch:
+                    yield batch.pop()
     finally:
         stream.cancel()
