@@ -61,6 +61,10 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "CSupervisor", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+        // The compiler reads the runner's Python files (#embed), so they are always those of here.
+        .target(
+            name: "CPythonRunner",
+            cSettings: [.unsafeFlags(["-std=gnu2x", "-Wall", "-Wextra", "-Werror"])]),
         .target(
             name: "MusterWorker",
             dependencies: [
@@ -78,8 +82,9 @@ let package = Package(
         .executableTarget(
             name: "MusterCLI",
             dependencies: [
-                "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
-                "MusterStore", "MusterDisk", "MusterCoordinator", "MusterWorker", nioCore, nioPosix,
+                "CPythonRunner", "Muster", "MusterModel", "MusterWire", "MusterTLS",
+                "MusterTransport", "MusterStore", "MusterDisk", "MusterCoordinator",
+                "MusterWorker", nioCore, nioPosix,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),

@@ -17,6 +17,7 @@ struct ImportTests {
         "CChecksum": [],
         "MusterDisk": ["MusterModel", "MusterStore", "CChecksum"],
         "CSupervisor": [],
+        "CPythonRunner": [],
         "MusterWorker": [
             "MusterModel", "MusterCore", "MusterWire", "MusterTransport", "CSupervisor",
         ],
@@ -36,7 +37,7 @@ struct ImportTests {
         "Examples": ["Muster"],
         "MusterCLI": [
             "Muster", "MusterModel", "MusterWire", "MusterTLS", "MusterTransport",
-            "MusterWorker", "MusterCoordinator", "MusterStore", "MusterDisk",
+            "MusterWorker", "MusterCoordinator", "MusterStore", "MusterDisk", "CPythonRunner",
         ],
     ]
 

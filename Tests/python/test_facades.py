@@ -109,3 +109,36 @@ def test_threads_start_and_are_joined(cluster):
     for thread in threads:
         thread.join(30)
     assert [thread.result() for thread in threads] == [0, 1, 4, 9]
+
+
+class Unwilling:
+    def __reduce__(self):
+        raise ValueError("not me")
+
+
+def test_what_cannot_be_pickled_fails_its_own_call(cluster):
+    with muster.ProcessPoolExecutor(cluster=cluster) as executor:
+        future = executor.submit(abs, Unwilling())
+        assert executor.submit(abs, -1).result(30) == 1
+        with pytest.raises(ValueError, match="not me"):
+            future.result(30)
+
+
+def test_callbacks_have_run_when_a_wait_ends(cluster):
+    with muster.Pool(cluster=cluster) as pool:
+        for number in range(50):
+            seen = []
+            result = pool.map_async(abs, [-number], callback=seen.append)
+            result.wait(30)
+            assert result.ready() and seen == [[number]]
+
+
+def test_a_map_gives_what_came_before_the_error_of_its_iterable(cluster):
+    def numbers():
+        yield from range(5)
+        raise LookupError("no more")
+    with muster.Pool(cluster=cluster) as pool:
+        values = pool.imap(abs, numbers())
+        assert [next(values) for _ in range(5)] == list(range(5))
+        with pytest.raises(LookupError):
+            next(values)

@@ -16,7 +16,8 @@ package struct MapOptions: ParsableArguments {
     @Argument(
         parsing: .captureForPassthrough,
         help: ArgumentHelp(
-            "The function and the program that has it: ./sweep:compute_x.", valueName: "function"))
+            "The function and the program that has it, ./sweep:compute_x, or a Python module that "
+                + "goes along: geo:reverse_geocode --bf geo.py.", valueName: "function"))
     package var tail: [String] = []
 
     package func validate() throws {

@@ -98,12 +98,19 @@ struct JobMaker {
     private func function(
         of target: FunctionTarget, _ files: inout OutgoingFiles, _ platform: inout String?
     ) throws -> FunctionWorkload {
+        if let module = PythonModule(target.program, among: options.running.baseFiles) {
+            var workload = try python(module, target.function, &files)
+            try finish(&workload)
+            if isEmbedded { find(module, in: &workload) }
+            return workload
+        }
         let path = Places.absolute(target.program)
         guard access(path, F_OK) == 0 else {
             throw MusterError(
                 .usage,
                 "there is no program \(Escaping.visible(target.program)) here; name the one that "
-                    + "has the function by its path, as in ./sweep:\(target.function)")
+                    + "has the function by its path, as in ./sweep:\(target.function), and of a "
+                    + "Python module send the file: --bf \(Escaping.visible(target.program)).py")
         }
         guard access(path, X_OK) == 0 else {
             throw MusterError(
@@ -124,6 +131,17 @@ struct JobMaker {
         workload.values = .json
         try finish(&workload)
         return workload
+    }
+
+    /// Here the module is imported from where its file lies.
+    private func find(_ module: PythonModule, in workload: inout FunctionWorkload) {
+        let key = "PYTHONPATH="
+        let given = workload.environment.last { $0.text.hasPrefix(key) }
+        let known =
+            given.map { String($0.text.dropFirst(key.count)) } ?? Places.variable("PYTHONPATH")
+        let rest = known.map { ":" + $0 } ?? ""
+        workload.environment.removeAll { $0.text.hasPrefix(key) }
+        workload.environment.append(Bytes(key + module.root + rest))
     }
 
     private func finish(_ workload: inout FunctionWorkload) throws {

@@ -4,6 +4,7 @@ Comes from pool.py."""
 
 import builtins
 import threading
+import time
 from multiprocessing import TimeoutError
 from typing import Any, Callable, Iterator, List, Optional
 
@@ -21,14 +22,27 @@ class AsyncResult:
     ) -> None:
         self._pool, self._callback, self._error_callback = pool, callback, error_callback
         self._call: Any = None
+        self._listens = callback is not None or error_callback is not None
+        # Who waits sees what a callback did; a callback itself does not wait for its own end.
+        self._told = threading.Event()
+        self._teller = 0
 
     def _finished(self, _: Any = None) -> None:
         """On the link's thread, once."""
-        error = self._error()
-        if error is None and self._callback is not None:
-            self._callback(self._value())
-        elif error is not None and self._error_callback is not None:
-            self._error_callback(error)
+        self._teller = threading.get_ident()
+        try:
+            error = self._error()
+            if error is None and self._callback is not None:
+                self._callback(self._value())
+            elif error is not None and self._error_callback is not None:
+                self._error_callback(error)
+        finally:
+            self._told.set()
+
+    def _is_told(self, timeout: Optional[float] = 0) -> bool:
+        """Whether callbacks, if there are any, have been called."""
+        return not self._listens or self._teller == threading.get_ident() \
+            or self._told.wait(timeout)
 
     def _error(self) -> Optional[BaseException]:
         return self._call.exception()
@@ -37,10 +51,19 @@ class AsyncResult:
         return self._call.result()
 
     def wait(self, timeout: Optional[float] = None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        self._wait(timeout)
+        if self._is_over():
+            self._is_told(None if end is None else max(0.0, end - time.monotonic()))
+
+    def _wait(self, timeout: Optional[float]) -> None:
         self._call.wait(timeout)
 
-    def ready(self) -> bool:
+    def _is_over(self) -> bool:
         return self._call.done()
+
+    def ready(self) -> bool:
+        return self._is_over() and self._is_told()
 
     def successful(self) -> bool:
         if not self.ready():
@@ -119,10 +142,10 @@ class MapResult(AsyncResult):
         self._load()
         return self._list
 
-    def wait(self, timeout: Optional[float] = None) -> None:
-        self._stream.cluster.link.wait(self.ready, self._stream.over, timeout)
+    def _wait(self, timeout: Optional[float]) -> None:
+        self._stream.cluster.link.wait(self._is_over, self._stream.over, timeout)
 
-    def ready(self) -> bool:
+    def _is_over(self) -> bool:
         return self._stream.is_over
 
 

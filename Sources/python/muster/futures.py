@@ -202,7 +202,7 @@ class _ClusterExecutor(Executor):
             return iter(())
         return cluster.map(
             fn, *iterables, chunk=chunksize if chunksize > 1 else None, buffer=buffersize,
-            total_timeout=timeout, **self._options)
+            total_timeout=timeout, translate=self._failure, **self._options)
 
     def _probably_runs(self, call: Any) -> bool:
         """Calls begin in order, so the oldest ones that are not over run."""
@@ -213,6 +213,9 @@ class _ClusterExecutor(Executor):
                 return False
         most = min(self._slots, self._max_workers or self._slots)
         return self._job is not None and self._job.is_among_oldest(call, most)
+
+    def _failure(self, error: BaseException) -> BaseException:
+        return self._broken(error) if isinstance(error, (RunnerDied, CannotStart)) else error
 
     def _broken(self, error: BaseException) -> BaseException:
         """The standard library's error for a dead process, with this one's facts."""

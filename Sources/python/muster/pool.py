@@ -3,6 +3,7 @@ results. In: functions and iterables. Out: lists, iterators, AsyncResults. Each 
 engine (_engine/stream.py), all applies of a pool are calls of one job (_engine/job.py)."""
 
 import time
+import warnings
 import weakref
 from multiprocessing import TimeoutError
 from typing import Any, Callable, Iterable, List, Optional
@@ -197,6 +198,11 @@ class Pool:
 
     def __exit__(self, *_: Any) -> None:
         self.terminate()
+
+    def __del__(self) -> None:
+        if getattr(self, "_state", None) == RUN:
+            warnings.warn(
+                f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self)
 
     def __reduce__(self) -> Any:
         raise NotImplementedError(

@@ -33,6 +33,11 @@ def pack(
         head["pool"] = pool
     if here:
         head["directory"] = os.getcwd()
+        if "multiprocessing.process" in sys.modules:
+            # So that items can use proxies of a multiprocessing.Manager of this program. The key
+            # goes to processes of the same user on the same machine, and to no other cluster.
+            process = sys.modules["multiprocessing.process"].current_process()
+            head["authkey"] = bytes(process.authkey).hex()
     main = sys.modules.get("__main__")
     head["main"] = getattr(main, "__file__", None) or "<stdin>"
     text = json.dumps(head).encode()

@@ -70,19 +70,17 @@ class Cluster:
             return found
         return self._ready
 
-    def _limits(self, options: Dict[str, Any]) -> Dict[str, Optional[int]]:
+    def _limit(self, options: Dict[str, Any]) -> None:
         """`max_running` counts all items that workers hold, which keeps chunks tiny. A pool wants
-        only that no more processes work for it, which is cheaper to say in most cases."""
-        limits: Dict[str, Optional[int]] = {
-            "max_running": options.get("max_running"), "max_per_worker": None}
-        slots = options.get("slots")
+        only that no more processes work for it, which is cheaper to say in most cases. Asks the
+        coordinator, so never with the link's lock held."""
+        slots = options.pop("slots", None)
         if slots:
             all_slots, workers = self._ready_workers()
             if not workers or (slots < all_slots and workers > 1):
-                limits["max_running"] = slots
+                options["max_running"] = slots
             elif slots < all_slots:
-                limits["max_per_worker"] = slots
-        return limits
+                options["max_per_worker"] = slots
 
     # Jobs
 
@@ -96,6 +94,7 @@ class Cluster:
         `pool` (jobs of one pool share processes and what its initializer set up there).
         Without a function the job takes `apply`."""
         _check(options)
+        self._limit(options)
         return Job(self, function, options)
 
     def map(
@@ -103,7 +102,8 @@ class Cluster:
         threads: bool = False, chunk: Optional[int] = None, buffer: Optional[int] = None,
         timeout: Optional[float] = None, errors: str = "raise", ordered: bool = True,
         total_timeout: Optional[float] = None, spread: bool = False, indexed: bool = False,
-        on_done: Optional[Callable[[int], Any]] = None, **options: Any,
+        on_done: Optional[Callable[[int], Any]] = None,
+        translate: Optional[Callable[[BaseException], BaseException]] = None, **options: Any,
     ) -> Iterator[Any]:
         """Calls `function` with each item, or with one of each iterable; yields the values in
         order. Starts at once.
@@ -113,7 +113,8 @@ class Cluster:
         `errors`: "raise" the first failure in its place, or "collect" exceptions as values.
         `total_timeout`: seconds from now after which a value is not waited for. `spread`: each
         item is a tuple of arguments. `indexed`: yields pairs of item and value. `on_done(n)`: n
-        more items have ended; called on the link's thread."""
+        more items have ended; called on the link's thread. `translate`: what to raise in place of a
+        failure."""
         _check(options)
         options.update(threads=threads, chunk=chunk, timeout=timeout)
         stream = self.stream(
@@ -125,7 +126,7 @@ class Cluster:
 
             def limit() -> float:
                 return max(0.0, end - time.monotonic())
-        return iterate(stream, errors == "collect", limit, indexed)
+        return iterate(stream, errors == "collect", limit, indexed, translate)
 
     def stream(
         self, function: Callable, iterable: Iterable[Any], *iterables: Iterable[Any],
@@ -137,6 +138,7 @@ class Cluster:
         item becomes a call (_codec/function.py), where neither form of `spread` will do."""
         if iterables:
             iterable, spread = zip(iterable, *iterables), True
+        self._limit(options)
         name = options.get("name") or name_of(function)
         stream = make(self, name, show, on_done)
         array = _array(iterable) if not spread and not buffer and not style else None
@@ -189,7 +191,8 @@ class Cluster:
             environment=environment, inherits=self.is_local, array=array, ordered=ordered,
             retries=int(options.get("retries") or 0), timeout=options.get("timeout"),
             items_per_runner=options.get("items_per_runner"),
-            **self._limits(options), chunk=options.get("chunk"),
+            max_running=options.get("max_running"),
+            max_per_worker=options.get("max_per_worker"), chunk=options.get("chunk"),
             runner_bytes=options.get("runner_bytes"))
         return JobLine(self.link, made, {file.digest: file for file in files}, receiver)
 

@@ -63,8 +63,14 @@ class Job(Receiver):
         self, function: Callable, args: tuple = (), kwargs: Optional[Dict[str, Any]] = None,
         callback: Optional[Callable[[Call], Any]] = None, make: Callable[..., Call] = Call,
     ) -> Call:
-        """Calls another function each time, in a job that was made without one."""
-        data = values.dump((self._pickle(function), args, kwargs or {}))
+        """Calls another function each time, in a job that was made without one. What cannot be
+        pickled is this call's failure."""
+        try:
+            data = values.dump((self._pickle(function), args, kwargs or {}))
+        except Exception as error:
+            call = make(self, -1, callback)
+            call.finish("failed", error=error)
+            return call
         return self._submit(data, make, callback)
 
     def _pickle(self, function: Callable) -> bytes:

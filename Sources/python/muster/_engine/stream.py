@@ -46,6 +46,7 @@ class Stream(Receiver):
         self._error: Optional[BaseException] = None
         self._show = show
         self._source: Any = None
+        self._source_error: Optional[BaseException] = None
         self._at = 0
         self._room = threading.Condition(cluster.link.lock)
         self.summary: Dict[str, Any] = {}
@@ -106,12 +107,17 @@ class Stream(Receiver):
                     most = stride if not self._ahead else \
                         min(stride, self._ahead - (self._at - self._handed))
                 start = time.perf_counter()
-                part = list(islice(source, most))
+                part: List[Any] = []
+                try:
+                    part.extend(islice(source, most))
+                except Exception as error:
+                    # What was read before has its values; then comes the error.
+                    self._source_error = error
                 spent = time.perf_counter() - start
                 if part:
                     with self.cluster.link.lock:
                         self._encode(part)
-                if len(part) < most:
+                if len(part) < most or self._source_error is not None:
                     break
                 stride = max(1, stride // 4) if spent > 0.002 else min(2 * stride, _STRIDE)
             with self.cluster.link.lock:
@@ -167,7 +173,8 @@ class Stream(Receiver):
         self.summary = summary
         self.progress(summary)
         cancelled = summary.get("cancelled", 0) > 0
-        self._finish(failures.cancelled_from_elsewhere(self.name, summary) if cancelled else None)
+        self._finish(failures.cancelled_from_elsewhere(self.name, summary) if cancelled
+                     else self._source_error)
 
     def lost(self, error: ClusterError) -> None:
         self._finish(error)
@@ -245,7 +252,7 @@ class Stream(Receiver):
 
 def iterate(
     stream: Stream, collect: bool, timeout: Optional[Callable[[], Optional[float]]],
-    indexed: bool = False,
+    indexed: bool = False, translate: Optional[Callable[[BaseException], BaseException]] = None,
 ) -> Iterator[Any]:
     """The values of a stream one by one; the first failure ends it unless `collect`."""
     try:
@@ -255,11 +262,17 @@ def iterate(
                 return
             if len(batch) == 1 and type(batch[0]) is Failure:
                 if not collect:
-                    raise batch[0].error
+                    error = batch[0].error
+                    raise translate(error) if translate is not None else error
                 batch[0] = batch[0].error
             if indexed:
                 yield from enumerate(batch, stream.first)
-            else:
+            elif type(batch[0]) is int:
                 yield from batch
+            else:
+                # The caller alone decides how long a value stays in memory.
+                batch.reverse()
+                while batch:
+                    yield batch.pop()
     finally:
         stream.cancel()

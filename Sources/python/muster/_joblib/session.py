@@ -7,6 +7,7 @@ may take as long as it likes, and the link must not wait. Next: runner/batches.p
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .._codec import large
 from .._engine.sharing import SharingJob
 from .._progress import Progress
-from ..runner.batches import CALLS, SINGLE, Batch, limit_threads
+from ..runner.batches import CALLS, SINGLE, THREAD_VARIABLES, Batch, limit_threads
 
 large.found_inside("runner.batches")
 Batch.__module__ = limit_threads.__module__ = "_muster.runner.batches"
@@ -60,6 +61,11 @@ class Session:
             initargs = self._options.get("initargs", ())
             self._options["initializer"] = limit_threads
             self._options["initargs"] = (inner_threads, initializer, initargs)
+        else:
+            # As with loky, what the user has set here himself counts there.
+            given = [name for name in THREAD_VARIABLES if name in os.environ]
+            if given:
+                self._options["environment"] = [f"{name}={os.environ[name]}" for name in given]
         # joblib's meaning of both: nothing is mapped without a limit or a mode.
         self._least_bytes = max_bytes if max_bytes and mmap_mode else 0
         self._mode = large.READ if mmap_mode == "r" else large.COPY

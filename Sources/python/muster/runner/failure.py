@@ -50,8 +50,10 @@ def trace(error: BaseException) -> str:
 
 
 def _pickled(error: BaseException) -> Any:
-    import cloudpickle
-
+    try:
+        import cloudpickle
+    except ImportError:  # the runner of `muster map` has none, and nobody there who reads it
+        return None
     for attempt in (lambda: error, lambda: type(error)(shortened(str(error), 64 << 10))):
         try:
             data = cloudpickle.dumps(attempt(), 5)

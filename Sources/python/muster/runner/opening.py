@@ -130,6 +130,10 @@ def _enter(head: Dict[str, Any]) -> None:
     for entry in head.get("path", ()):
         if entry not in sys.path and os.path.exists(entry):
             sys.path.append(entry)
+    if head.get("authkey"):
+        import multiprocessing
+
+        multiprocessing.current_process().authkey = bytes.fromhex(head["authkey"])
     directory = head.get("directory")
     if directory:
         try:
