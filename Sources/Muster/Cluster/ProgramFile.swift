@@ -2,7 +2,7 @@
 /// are used where they lie by a cluster in this process, and travel once per worker otherwise.
 
 import Glibc
-import MusterModel
+package import MusterModel
 import MusterTLS
 
 /// The program that runners run.
@@ -55,7 +55,7 @@ final class SharedFile: Sendable {
     deinit { unlink(path) }
 }
 
-enum FileBytes {
+package enum FileBytes {
     static func digest(_ bytes: [UInt8]) throws(ClusterError) -> String {
         do {
             return LibCrypto.hex(try LibCrypto.sha256(bytes))
@@ -66,13 +66,30 @@ enum FileBytes {
 
     /// Returns the path of a new file that only this user can read.
     static func write(_ bytes: [UInt8]) throws(ClusterError) -> String {
+        do {
+            let (file, path) = try create(bytes)
+            Glibc.close(file)
+            return path
+        } catch { throw ClusterError(error) }
+    }
+
+    /// Returns the open descriptor of such a file whose name is gone already, so that nothing is
+    /// left behind however this process ends.
+    package static func unnamed(_ bytes: [UInt8]) throws(MusterError) -> CInt {
+        let (file, path) = try create(bytes)
+        unlink(path)
+        return file
+    }
+
+    private static func create(
+        _ bytes: [UInt8]
+    ) throws(MusterError) -> (file: CInt, path: String) {
         let base = Surroundings.temporary
         var name = Array("\(base)/muster-shared-XXXXXX".utf8CString)
         let file = mkstemp(&name)
         let path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         guard file >= 0 else { throw failure("make a file in", base) }
         _ = fcntl(file, F_SETFD, FD_CLOEXEC)
-        defer { Glibc.close(file) }
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -83,13 +100,14 @@ enum FileBytes {
             } else if errno != EINTR {
                 let error = failure("write", path)
                 unlink(path)
+                Glibc.close(file)
                 throw error
             }
         }
-        return path
+        return (file, path)
     }
 
-    private static func failure(_ verb: String, _ path: String) -> ClusterError {
-        ClusterError(.system, "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+    private static func failure(_ verb: String, _ path: String) -> MusterError {
+        MusterError(.system, "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
     }
 }

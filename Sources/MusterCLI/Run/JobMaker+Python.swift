@@ -56,7 +56,9 @@ extension JobMaker {
     ) throws -> FunctionWorkload {
         let runner: String
         if isEmbedded {
-            runner = try Self.keep(PythonArchive.bytes())
+            // An embedded cluster takes no files along: it lies open in this process.
+            let file = try FileBytes.unnamed(PythonArchive.bytes())
+            runner = "/proc/\(getpid())/fd/\(file)"
         } else {
             try files.add(ByteBuffer(bytes: PythonArchive.bytes()), as: PythonArchive.name)
             if !module.isGiven { try files.add(Places.absolute(module.path), as: module.file) }
@@ -68,32 +70,5 @@ extension JobMaker {
             function: "\(module.name):\(function)")
         workload.values = .json
         return workload
-    }
-
-    /// An embedded cluster takes no files along. The runner's lies open in this process, without a
-    /// name on disk, so that nothing is left behind however the process ends.
-    private static func keep(_ bytes: [UInt8]) throws -> String {
-        var name = Array("\(Places.temporary)/muster-runner-XXXXXX".utf8CString)
-        let file = mkstemp(&name)
-        guard file >= 0 else {
-            throw MusterError(
-                .system,
-                "the Python runner cannot be written below \(Places.temporary): "
-                    + String(cString: strerror(errno)))
-        }
-        unlink(name)
-        _ = fcntl(file, F_SETFD, FD_CLOEXEC)
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-            guard written > 0 || errno == EINTR else {
-                throw MusterError(
-                    .system,
-                    "the Python runner cannot be written below \(Places.temporary): "
-                        + String(cString: strerror(errno)))
-            }
-            rest = rest.dropFirst(max(0, written))
-        }
-        return "/proc/\(getpid())/fd/\(file)"
     }
 }
