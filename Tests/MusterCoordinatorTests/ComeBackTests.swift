@@ -35,19 +35,9 @@ struct ComeBackTests {
         // Results are shown when they are recorded, so it is a store that records.
         let bench = try Bench(store: StoreModel(commitsAtOnce: true))
         let (client, worker) = (try await bench.client(), try await bench.worker())
-        let spec = Bench.spec(items: 2) {
-            $0.keepsResults = true
-            $0.ordered = isOrdered
-        }
-        let job = try await client.submit(spec)
-        for lease in try await worker.leased(2) {
-            worker.answer(lease, .exited(lease.item == 0 ? 1 : 0), text: "old \(lease.item)")
-        }
-        #expect(try await client.results(of: job).2.failed == 1)
+        let job = try await Bench.halfFailed(client, worker, isOrdered: isOrdered)
         #expect(try await client.ask(.retry(job: job.rawValue, items: nil)) == .done(count: 1))
-        let resume = ControlRequest.attach(
-            job: job.rawValue, items: nil, firstItem: 2, results: true, follow: true,
-            resume: Resumption(feeds: false, has: [ItemSpan(from: 0, to: 2)]))
+        let resume = Bench.back(to: job)
         // One comes back before the new result, another one behind it.
         let early = try await bench.client()
         _ = try await early.ask(resume)
@@ -62,20 +52,9 @@ struct ComeBackTests {
     func retriedAfterReturn(isOrdered: Bool) async throws {
         let bench = try Bench(store: StoreModel(commitsAtOnce: true))
         let (client, worker) = (try await bench.client(), try await bench.worker())
-        let spec = Bench.spec(items: 2) {
-            $0.keepsResults = true
-            $0.ordered = isOrdered
-        }
-        let job = try await client.submit(spec)
-        for lease in try await worker.leased(2) {
-            worker.answer(lease, .exited(lease.item == 0 ? 1 : 0), text: "old \(lease.item)")
-        }
-        #expect(try await client.results(of: job).2.failed == 1)
+        let job = try await Bench.halfFailed(client, worker, isOrdered: isOrdered)
         let back = try await bench.client()
-        _ = try await back.ask(
-            .attach(
-                job: job.rawValue, items: nil, firstItem: 2, results: true, follow: true,
-                resume: Resumption(feeds: false, has: [ItemSpan(from: 0, to: 2)])))
+        _ = try await back.ask(Bench.back(to: job))
         #expect(try await client.ask(.retry(job: job.rawValue, items: nil)) == .done(count: 1))
         for lease in try await worker.leased(1) { worker.answer(lease, text: "new 0") }
         // Its end is said twice: when it came back, and after the retry.
@@ -89,11 +68,7 @@ struct ComeBackTests {
         nonisolated(unsafe) let store = StoreModel(commitsAtOnce: true)
         let before = try Bench(store: store)
         let (client, worker) = (try await before.client(), try await before.worker())
-        let job = try await client.submit(Bench.spec(items: 2) { $0.keepsResults = true })
-        for lease in try await worker.leased(2) {
-            worker.answer(lease, .exited(lease.item == 0 ? 1 : 0), text: "old \(lease.item)")
-        }
-        #expect(try await client.results(of: job).2.failed == 1)
+        let job = try await Bench.halfFailed(client, worker)
         #expect(try await client.ask(.retry(job: job.rawValue, items: nil)) == .done(count: 1))
         for lease in try await worker.leased(1) { worker.answer(lease, text: "new 0") }
         #expect(try await client.results(of: job).texts.contains("new 0"))
@@ -101,10 +76,7 @@ struct ComeBackTests {
         let after = try Bench(store: StoreModel(on: disk, commitsAtOnce: true))
         try await after.loop.submit { try after.coordinator.recover() }.get()
         let reader = try await after.client()
-        _ = try await reader.ask(
-            .attach(
-                job: job.rawValue, items: nil, firstItem: 2, results: true, follow: true,
-                resume: Resumption(feeds: false, has: [ItemSpan(from: 0, to: 2)])))
+        _ = try await reader.ask(Bench.back(to: job))
         #expect(try await reader.results(of: job).texts.contains("new 0"))
     }
 
@@ -146,10 +118,7 @@ struct ComeBackTests {
         #expect(try await buffered(after) == counted)
         // A client that has it already takes it out again.
         let reader = try await after.client()
-        _ = try await reader.ask(
-            .attach(
-                job: job.rawValue, items: nil, firstItem: 2, results: true, follow: true,
-                resume: Resumption(feeds: false, has: [ItemSpan(from: 0, to: 2)])))
+        _ = try await reader.ask(Bench.back(to: job))
         #expect(try await buffered(after) == 0)
         #expect(try await after.loop.submit { after.coordinator.violations() }.get() == [])
     }

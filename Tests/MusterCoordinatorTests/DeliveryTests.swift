@@ -145,11 +145,7 @@ struct DeliveryTests {
     func attachDuringRetry() async throws {
         let bench = try Bench()
         let (client, worker) = (try await bench.client(), try await bench.worker())
-        let job = try await client.submit(Bench.spec(items: 2) { $0.keepsResults = true })
-        for lease in try await worker.leased(2) {
-            worker.answer(lease, .exited(lease.item == 0 ? 1 : 0), text: "old \(lease.item)")
-        }
-        #expect(try await client.results(of: job).2.failed == 1)
+        let job = try await Bench.halfFailed(client, worker)
         #expect(try await client.ask(.retry(job: job.rawValue, items: nil)) == .done(count: 1))
         let lease = try await worker.leased(1)[0]
         #expect(lease.item == 0 && lease.attempt == 2)
