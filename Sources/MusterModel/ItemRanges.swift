@@ -46,13 +46,8 @@ package enum ItemRanges {
 
     /// The first range that ends there or later: the last one, as a rule.
     private static func place(endingAtOrAfter item: Int, in ranges: [Range<Int>]) -> Int {
-        var low = 0
-        var high = ranges.count
-        if high > 0, ranges[high - 1].lowerBound <= item { low = high - 1 }
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].upperBound < item { low = middle + 1 } else { high = middle }
-        }
-        return low
+        let end = ranges.count
+        let start = end > 0 && ranges[end - 1].lowerBound <= item ? end - 1 : 0
+        return (start..<end).partitioningIndex { ranges[$0].upperBound >= item }
     }
 }

@@ -197,12 +197,6 @@ struct InputStore {
     }
 
     private func firstStored(reaching item: Int) -> Int {
-        var low = 0
-        var high = stored.count
-        while low < high {
-            let middle = (low + high) / 2
-            if stored[middle].items.upperBound <= item { low = middle + 1 } else { high = middle }
-        }
-        return low
+        stored.indices.partitioningIndex { stored[$0].items.upperBound > item }
     }
 }

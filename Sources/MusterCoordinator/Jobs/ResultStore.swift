@@ -229,12 +229,7 @@ struct ResultStore {
     func isInBlock(_ item: Int) -> Bool { block(with: item) != nil }
 
     func block(with item: Int) -> Int? {
-        var low = 0
-        var high = blocks.count
-        while low < high {
-            let middle = (low + high) / 2
-            if blocks[middle].items.upperBound <= item { low = middle + 1 } else { high = middle }
-        }
-        return low < blocks.count && blocks[low].items.contains(item) ? low : nil
+        let place = blocks.indices.partitioningIndex { blocks[$0].items.upperBound > item }
+        return place < blocks.count && blocks[place].items.contains(item) ? place : nil
     }
 }

@@ -116,11 +116,6 @@ struct ValueStore {
 
     /// The first entry that ends above the item.
     private func place(reaching item: Int) -> Int {
-        var (low, high) = (0, entries.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].items.upperBound <= item { low = middle + 1 } else { high = middle }
-        }
-        return low
+        entries.indices.partitioningIndex { entries[$0].items.upperBound > item }
     }
 }

@@ -17,12 +17,8 @@ struct JobRotation: Sendable {
 
     mutating func append(_ job: JobID, priority: Int) {
         if turns[priority] == nil {
-            var (low, high) = (0, priorities.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if priorities[middle] < priority { low = middle + 1 } else { high = middle }
-            }
-            priorities.insert(priority, at: low)
+            let place = priorities.indices.partitioningIndex { priorities[$0] >= priority }
+            priorities.insert(priority, at: place)
         }
         turns[priority, default: Turn()].jobs.append(job)
     }

@@ -69,24 +69,10 @@ struct WorkerRanking: Sendable {
 
     /// The first part whose last place is not below this one; none = their number.
     private func part(of place: Place) -> Int {
-        var (low, high) = (0, parts.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if parts[middle][parts[middle].count - 1] < place {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
+        parts.indices.partitioningIndex { !(parts[$0][parts[$0].count - 1] < place) }
     }
 
     private static func index(of place: Place, in part: [Place]) -> Int {
-        var (low, high) = (0, part.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if part[middle] < place { low = middle + 1 } else { high = middle }
-        }
-        return low
+        part.indices.partitioningIndex { !(part[$0] < place) }
     }
 }

@@ -72,11 +72,6 @@ struct AdoptedAttempts: Sendable {
     }
 
     private func place(endingAfter item: Int) -> Int {
-        var (low, high) = (0, all.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if all[middle].items.upperBound > item { high = middle } else { low = middle + 1 }
-        }
-        return low
+        all.indices.partitioningIndex { all[$0].items.upperBound > item }
     }
 }

@@ -8,6 +8,8 @@
 /// at its front in O(1), and looks at a part of itself by a binary search. What combines two sets
 /// is in `ItemSet+Algebra.swift`.
 
+import MusterModel
+
 package struct ItemSet: Sendable {
     /// The lowest range; empty only where the whole set is.
     private var first = 0..<0
@@ -151,12 +153,7 @@ package struct ItemSet: Sendable {
     @inline(__always)
     private func place(where holds: (Range<Int>) -> Bool) -> Int {
         if isEmpty || holds(first) { return 0 }
-        var (low, high) = (usedUp, rest.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if holds(rest[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low - usedUp + 1
+        return (usedUp..<rest.count).partitioningIndex { holds(rest[$0]) } - usedUp + 1
     }
 
     // MARK: Ranges

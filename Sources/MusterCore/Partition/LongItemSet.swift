@@ -81,15 +81,6 @@ struct LongItemSet: Sendable {
 
     /// The last part that begins at or below the item; the first one where none does.
     private func place(of item: Int) -> Int {
-        var (low, high) = (0, parts.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if parts[middle].lowest?.lowerBound ?? 0 <= item {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return max(0, low - 1)
+        max(0, parts.indices.partitioningIndex { parts[$0].lowest?.lowerBound ?? 0 > item } - 1)
     }
 }

@@ -239,12 +239,7 @@ package struct WorkerMachine: Sendable {
             if slots[slot][0].began == nil { slots[slot][0].began = now }
             return
         }
-        var (low, high) = (0, free.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if free[middle] > slot { low = middle + 1 } else { high = middle }
-        }
-        free.insert(slot, at: low)
+        free.insert(slot, at: free.indices.partitioningIndex { free[$0] <= slot })
         jobs[job]?.running -= 1
     }
 }

@@ -30,13 +30,7 @@ extension RecoveredState {
 
     /// Where the job stands, or would.
     private func index(of id: JobID) -> Int {
-        var low = 0
-        var high = jobs.count
-        while low < high {
-            let middle = (low + high) / 2
-            if jobs[middle].job.id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
+        jobs.indices.partitioningIndex { jobs[$0].job.id >= id }
     }
 }
 
